@@ -1,0 +1,1 @@
+//! tempo-block (being built).

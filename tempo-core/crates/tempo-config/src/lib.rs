@@ -1,0 +1,1 @@
+//! tempo-config (being built).

@@ -1,0 +1,1 @@
+//! tempo-model (being built).

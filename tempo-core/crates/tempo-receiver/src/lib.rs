@@ -1,0 +1,1 @@
+//! tempo-receiver (being built).

@@ -1,0 +1,23 @@
+//! What every process of tempo-rs stands on: the seams through which it touches the outside world (clock,
+//! randomness, task spawning, files), orderly shutdown, logs, metrics, TLS and servers.
+//!
+//! Engine code takes an [`Environment`] and never calls the system's clock, RNG, spawner or file system directly;
+//! with [`Environment::simulated`] the whole engine runs on one thread under a simulated clock.
+//!
+//! Not here: anything that knows what a span, a block or a tenant is.
+
+mod clock;
+mod environment;
+mod files;
+mod memory_files;
+mod random;
+mod shutdown;
+mod spawn;
+
+pub use clock::{Clock, SimulatedClock, SystemClock};
+pub use environment::Environment;
+pub use files::{File, FileSystem, LocalFiles};
+pub use memory_files::MemoryFiles;
+pub use random::{Random, SeededRandom, SystemRandom};
+pub use shutdown::Shutdown;
+pub use spawn::{BoxFuture, CpuPool, CpuWork, Spawn, SingleThreadSpawn, TaskFailed, TokioSpawn};

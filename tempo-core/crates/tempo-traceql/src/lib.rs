@@ -1,0 +1,1 @@
+//! tempo-traceql (being built).
