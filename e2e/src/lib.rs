@@ -1,1 +1,13 @@
-//! (being built).
+//! Helpers for user stories: the built binaries, a running standalone, and the HTTP API as a user calls it.
+//!
+//! Nothing of the product is linked in: a story sees what a user sees.
+
+mod api;
+mod binaries;
+mod python;
+mod standalone;
+
+pub use api::{Api, eventually};
+pub use binaries::{binary, repository, tool};
+pub use python::send_traces;
+pub use standalone::Standalone;

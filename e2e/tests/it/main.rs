@@ -1,0 +1,4 @@
+//! User stories against the built binaries, and the rules that hold across crates.
+
+mod arrows;
+mod quickstart;

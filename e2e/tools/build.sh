@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Builds the real programs that the tests run against from their Go modules, by name, into a cache outside the tree,
+# and links them into one folder, whose path is the only line on standard output.
+#
+#   e2e/tools/build.sh [TOOL ...]      TOOL: kubernetes etcd minio telemetrygen (all when none is named)
+#
+# The cache is $TEMPO_RS_CACHE, or $XDG_CACHE_HOME/tempo-rs, or ~/.cache/tempo-rs. A tool is built again only when
+# its go.mod or go.sum changed.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${TEMPO_RS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tempo-rs}
+bin=$cache/bin
+kubernetes_version=v1.36.3
+
+say() { printf '%s\n' "$*" >&2; }
+
+command -v go >/dev/null || {
+    say "tools: go is not installed; the tests against a real API server and MinIO need it: apt-get install golang (1.26 or newer)"
+    exit 1
+}
+
+# The name that a module's tool package has once built, where it is not the one we call it by.
+link_name() {
+    case $1 in
+        etcd/server) echo etcd ;;
+        *) echo "${1#*/}" ;;
+    esac
+}
+
+build() {
+    local tool=$1
+    local stamp target version_package flags
+    stamp=$(cat "$here/$tool/go.mod" "$here/$tool/go.sum" | sha256sum | cut -c1-16)
+    target=$cache/tools/$tool-$stamp
+    if [ ! -e "$target/.done" ]; then
+        say "tools: building $tool (a few minutes the first time; kept in $target)"
+        mkdir -p "$target"
+        flags='-s -w'
+        if [ "$tool" = kubernetes ]; then
+            for version_package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
+                flags+=" -X $version_package.gitVersion=$kubernetes_version -X $version_package.gitMajor=1 -X $version_package.gitMinor=36"
+            done
+        fi
+        (cd "$here/$tool" && GOTOOLCHAIN=local GOFLAGS=-mod=readonly go build -trimpath -ldflags "$flags" -o "$target/" tool >&2)
+        touch "$target/.done"
+    fi
+    for file in "$target"/*; do
+        ln -sfn "$file" "$bin/$(link_name "$tool/$(basename "$file")")"
+    done
+}
+
+mkdir -p "$bin"
+[ $# -gt 0 ] || set -- etcd telemetrygen minio kubernetes
+for tool in "$@"; do
+    [ -f "$here/$tool/go.mod" ] || { say "tools: there is no tool '$tool'"; exit 1; }
+    build "$tool"
+done
+echo "$bin"
