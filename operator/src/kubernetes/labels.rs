@@ -1,0 +1,52 @@
+//! Labels: how objects of one resource are told apart, selected and found again.
+
+use std::collections::BTreeMap;
+
+/// Labels by name.
+pub type Labels = BTreeMap<String, String>;
+
+/// Value of `app.kubernetes.io/managed-by` on everything that the operator makes.
+pub const MANAGED_BY: &str = "tempo-operator";
+/// Pod label of the members of the gossip.
+pub const GOSSIP_MEMBER: &str = "tempo-gossip-member";
+
+/// `app.kubernetes.io/name` of the objects of each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Application {
+    /// Objects of a TempoStack.
+    TempoStack,
+    /// Objects of a TempoMonolithic.
+    TempoMonolithic,
+    /// Objects of a Collector.
+    Collector,
+}
+
+impl Application {
+    /// The label's value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TempoStack => "tempo",
+            Self::TempoMonolithic => "tempo-monolithic",
+            Self::Collector => "tempo-collector",
+        }
+    }
+}
+
+/// Labels of all objects of a resource: what pruning selects by.
+pub fn common(application: Application, instance: &str) -> Labels {
+    [
+        ("name", application.as_str()),
+        ("instance", instance),
+        ("managed-by", MANAGED_BY),
+    ]
+    .into_iter()
+    .map(|(label, value)| (format!("app.kubernetes.io/{label}"), value.to_owned()))
+    .collect()
+}
+
+/// Labels of the objects of one component, and the selector of its pods.
+pub fn component(application: Application, instance: &str, component: &str) -> Labels {
+    let mut labels = common(application, instance);
+    labels.insert("app.kubernetes.io/component".to_owned(), component.to_owned());
+    labels
+}

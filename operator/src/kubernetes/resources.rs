@@ -1,0 +1,96 @@
+//! All objects of one custom resource, by kind, in the order in which they are applied.
+
+use std::marker::PhantomData;
+
+use k8s_openapi::api::{
+    apps::v1::{DaemonSet, Deployment, StatefulSet},
+    batch::v1::Job,
+    core::v1::{ConfigMap, Secret, Service, ServiceAccount},
+    networking::v1::{Ingress, NetworkPolicy},
+    policy::v1::PodDisruptionBudget,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+/// State of [`Resources`] as built, before anything of it is in the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prepared;
+
+/// State of [`Resources`] as the cluster returned them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied;
+
+/// The objects of one custom resource. Fields stand in the order of application: workloads come last, so
+/// that no pod starts before its configuration is there.
+///
+/// Take it apart without `..`, so that a kind added here cannot be forgotten.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resources<State> {
+    /// ServiceAccounts.
+    pub service_accounts: Vec<ServiceAccount>,
+    /// Secrets that the operator generates.
+    pub secrets: Vec<Secret>,
+    /// ConfigMaps.
+    pub config_maps: Vec<ConfigMap>,
+    /// Services.
+    pub services: Vec<Service>,
+    /// NetworkPolicies.
+    pub network_policies: Vec<NetworkPolicy>,
+    /// Ingresses.
+    pub ingresses: Vec<Ingress>,
+    /// PodDisruptionBudgets.
+    pub pod_disruption_budgets: Vec<PodDisruptionBudget>,
+    /// StatefulSets.
+    pub stateful_sets: Vec<StatefulSet>,
+    /// Deployments.
+    pub deployments: Vec<Deployment>,
+    /// DaemonSets.
+    pub daemon_sets: Vec<DaemonSet>,
+    /// Jobs. Their pod templates are immutable; their names carry a hash of what they do.
+    pub jobs: Vec<Job>,
+    /// What is known about the objects.
+    pub state: PhantomData<State>,
+}
+
+impl<State> Resources<State> {
+    /// Every object as JSON with `apiVersion` and `kind`, in the order of application; within a kind by name.
+    pub fn to_json(&self) -> Result<Vec<Value>, serde_json::Error> {
+        let Self {
+            service_accounts,
+            secrets,
+            config_maps,
+            services,
+            network_policies,
+            ingresses,
+            pod_disruption_budgets,
+            stateful_sets,
+            deployments,
+            daemon_sets,
+            jobs,
+            state: PhantomData,
+        } = self;
+        let mut objects = Vec::new();
+        append(&mut objects, service_accounts)?;
+        append(&mut objects, secrets)?;
+        append(&mut objects, config_maps)?;
+        append(&mut objects, services)?;
+        append(&mut objects, network_policies)?;
+        append(&mut objects, ingresses)?;
+        append(&mut objects, pod_disruption_budgets)?;
+        append(&mut objects, stateful_sets)?;
+        append(&mut objects, deployments)?;
+        append(&mut objects, daemon_sets)?;
+        append(&mut objects, jobs)?;
+        Ok(objects)
+    }
+}
+
+fn append<K: Serialize>(objects: &mut Vec<Value>, of_one_kind: &[K]) -> Result<(), serde_json::Error> {
+    let mut values = of_one_kind
+        .iter()
+        .map(serde_json::to_value)
+        .collect::<Result<Vec<_>, _>>()?;
+    values.sort_by_cached_key(|value| value.pointer("/metadata/name").map(ToString::to_string));
+    objects.append(&mut values);
+    Ok(())
+}
