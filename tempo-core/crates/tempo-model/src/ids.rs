@@ -7,7 +7,9 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseIdError {
     /// Something other than hex digits.
-    #[error("trace IDs can only contain hex characters: invalid character '{character}' at position {position}")]
+    #[error(
+        "trace IDs can only contain hex characters: invalid character '{character}' at position {position}"
+    )]
     NotHex {
         /// The character.
         character: char,
@@ -31,7 +33,11 @@ impl TraceId {
     pub fn to_short_hex(self) -> String {
         let whole = self.to_string();
         let short = whole.trim_start_matches('0');
-        if short.is_empty() { "0".to_owned() } else { short.to_owned() }
+        if short.is_empty() {
+            "0".to_owned()
+        } else {
+            short.to_owned()
+        }
     }
 }
 
@@ -48,9 +54,15 @@ impl FromStr for TraceId {
     type Err = ParseIdError;
 
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        let not_hex = text.chars().enumerate().find(|(_, character)| !character.is_ascii_hexdigit());
+        let not_hex = text
+            .chars()
+            .enumerate()
+            .find(|(_, character)| !character.is_ascii_hexdigit());
         if let Some((index, character)) = not_hex {
-            return Err(ParseIdError::NotHex { character, position: index + 1 });
+            return Err(ParseIdError::NotHex {
+                character,
+                position: index + 1,
+            });
         }
         if text.is_empty() {
             return Err(ParseIdError::Empty);
@@ -122,7 +134,13 @@ mod tests {
 
     #[test]
     fn bad_ids_say_what_is_wrong() {
-        assert_eq!("12x".parse::<TraceId>(), Err(ParseIdError::NotHex { character: 'x', position: 3 }));
+        assert_eq!(
+            "12x".parse::<TraceId>(),
+            Err(ParseIdError::NotHex {
+                character: 'x',
+                position: 3
+            })
+        );
         assert_eq!("0".repeat(33).parse::<TraceId>(), Err(ParseIdError::TooLong));
         assert_eq!("".parse::<TraceId>(), Err(ParseIdError::Empty));
     }

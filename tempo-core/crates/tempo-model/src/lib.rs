@@ -4,6 +4,7 @@
 //! Not here: storage, queries, I/O of any kind.
 
 pub mod ids;
+pub mod json;
 pub mod proto;
 pub mod split;
 pub mod tenant;

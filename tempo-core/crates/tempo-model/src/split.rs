@@ -24,7 +24,10 @@ pub fn by_trace(
     shards: usize,
     shard_of: impl Fn(TraceId) -> usize,
 ) -> Result<Vec<Part>, WireError> {
-    let mut router = Router { parts: vec![Out::default(); shards.max(1)], shard_of };
+    let mut router = Router {
+        parts: vec![Out::default(); shards.max(1)],
+        shard_of,
+    };
     for field in Fields::of(payload) {
         let field = field?;
         if field.number == 1 {
@@ -61,7 +64,10 @@ impl Out {
     }
 
     fn finish(self) -> Part {
-        Part { payload: self.request.into(), spans: self.spans }
+        Part {
+            payload: self.request.into(),
+            spans: self.spans,
+        }
     }
 }
 

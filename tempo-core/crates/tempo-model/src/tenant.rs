@@ -54,7 +54,10 @@ impl FromStr for TenantId {
         }
         let allowed = |character: char| character.is_ascii_alphanumeric() || "!-_.*'()".contains(character);
         if let Some(character) = text.chars().find(|character| !allowed(*character)) {
-            return Err(TenantIdError::Character { id: text.to_owned(), character });
+            return Err(TenantIdError::Character {
+                id: text.to_owned(),
+                character,
+            });
         }
         if text.len() > MAX_TENANT_ID_BYTES {
             return Err(TenantIdError::TooLong);
@@ -87,6 +90,9 @@ mod tests {
         for bad in ["", ".", "..", "a/b", "a|b", "a b", "ä", &"x".repeat(151)] {
             assert!(bad.parse::<TenantId>().is_err(), "{bad:?} was taken");
         }
-        assert_eq!("team-1_(eu).prod".parse::<TenantId>().unwrap().as_str(), "team-1_(eu).prod");
+        assert_eq!(
+            "team-1_(eu).prod".parse::<TenantId>().unwrap().as_str(),
+            "team-1_(eu).prod"
+        );
     }
 }

@@ -43,7 +43,10 @@ pub struct ResourceSpansView<'a> {
 impl<'a> ResourceSpansView<'a> {
     /// Reads an encoded `ResourceSpans`.
     pub fn read(message: &'a [u8]) -> Result<Self, WireError> {
-        let mut view = Self { message, ..Self::default() };
+        let mut view = Self {
+            message,
+            ..Self::default()
+        };
         for field in Fields::of(message) {
             let field = field?;
             match field.number {
@@ -74,7 +77,10 @@ pub struct ScopeSpansView<'a> {
 impl<'a> ScopeSpansView<'a> {
     /// Reads an encoded `ScopeSpans`.
     pub fn read(message: &'a [u8]) -> Result<Self, WireError> {
-        let mut view = Self { message, ..Self::default() };
+        let mut view = Self {
+            message,
+            ..Self::default()
+        };
         for field in Fields::of(message) {
             let field = field?;
             match field.number {
@@ -220,7 +226,12 @@ impl<'a> SpanView<'a> {
         attributes.clear();
         events.clear();
         links.clear();
-        *self = Self { attributes, events, links, ..Self::default() };
+        *self = Self {
+            attributes,
+            events,
+            links,
+            ..Self::default()
+        };
         for field in Fields::of(message) {
             self.read_field(&field?)?;
         }
@@ -355,7 +366,9 @@ impl<'a> ScopeView<'a> {
             match field.number {
                 1 => view.name = field.bytes("InstrumentationScope")?,
                 2 => view.version = field.bytes("InstrumentationScope")?,
-                3 => view.attributes.push(AttributeView::read(field.bytes("InstrumentationScope")?)?),
+                3 => view
+                    .attributes
+                    .push(AttributeView::read(field.bytes("InstrumentationScope")?)?),
                 4 => view.dropped_attributes_count = field.varint("InstrumentationScope")? as u32,
                 _ => {}
             }

@@ -103,7 +103,11 @@ impl<'a> Field<'a> {
     }
 
     fn wrong_type(&self, message: &'static str) -> WireError {
-        WireError::WrongType { message, field: self.number, offset: self.offset }
+        WireError::WrongType {
+            message,
+            field: self.number,
+            offset: self.offset,
+        }
     }
 }
 
@@ -128,7 +132,9 @@ impl<'a> Fields<'a> {
             return Ok(None);
         }
         let tag = self.varint(start)?;
-        let number = u32::try_from(tag >> 3).ok().filter(|number| (1..1 << 29).contains(number));
+        let number = u32::try_from(tag >> 3)
+            .ok()
+            .filter(|number| (1..1 << 29).contains(number));
         let number = number.ok_or(WireError::InvalidNumber { offset: start })?;
         let value = match (tag & 7) as u8 {
             0 => Value::Varint(self.varint(start)?),
@@ -139,23 +145,43 @@ impl<'a> Fields<'a> {
                 Value::Bytes(self.take(length, start)?)
             }
             5 => Value::Fixed32(u32::from_le_bytes(self.array(start)?)),
-            wire_type => return Err(WireError::UnknownWireType { wire_type, offset: start }),
+            wire_type => {
+                return Err(WireError::UnknownWireType {
+                    wire_type,
+                    offset: start,
+                });
+            }
         };
-        let raw = self.message.get(start..self.position).ok_or(WireError::Truncated { offset: start })?;
-        Ok(Some(Field { number, value, raw, offset: start }))
+        let raw = self
+            .message
+            .get(start..self.position)
+            .ok_or(WireError::Truncated { offset: start })?;
+        Ok(Some(Field {
+            number,
+            value,
+            raw,
+            offset: start,
+        }))
     }
 
     #[inline]
     fn varint(&mut self, field_start: usize) -> Result<u64, WireError> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
-            let byte = *self.message.get(self.position).ok_or(WireError::Truncated { offset: field_start })?;
+            let byte = *self
+                .message
+                .get(self.position)
+                .ok_or(WireError::Truncated { offset: field_start })?;
             self.position += 1;
             number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
                 // The tenth byte has room for one bit only.
                 let overflows = shift == 63 && byte > 1;
-                return if overflows { Err(WireError::InvalidNumber { offset: field_start }) } else { Ok(number) };
+                return if overflows {
+                    Err(WireError::InvalidNumber { offset: field_start })
+                } else {
+                    Ok(number)
+                };
             }
         }
         Err(WireError::InvalidNumber { offset: field_start })
@@ -163,8 +189,14 @@ impl<'a> Fields<'a> {
 
     #[inline]
     fn take(&mut self, length: usize, field_start: usize) -> Result<&'a [u8], WireError> {
-        let end = self.position.checked_add(length).ok_or(WireError::Truncated { offset: field_start })?;
-        let bytes = self.message.get(self.position..end).ok_or(WireError::Truncated { offset: field_start })?;
+        let end = self
+            .position
+            .checked_add(length)
+            .ok_or(WireError::Truncated { offset: field_start })?;
+        let bytes = self
+            .message
+            .get(self.position..end)
+            .ok_or(WireError::Truncated { offset: field_start })?;
         self.position = end;
         Ok(bytes)
     }
@@ -172,7 +204,9 @@ impl<'a> Fields<'a> {
     #[inline]
     fn array<const N: usize>(&mut self, field_start: usize) -> Result<[u8; N], WireError> {
         let bytes = self.take(N, field_start)?;
-        bytes.try_into().map_err(|_| WireError::Truncated { offset: field_start })
+        bytes
+            .try_into()
+            .map_err(|_| WireError::Truncated { offset: field_start })
     }
 }
 

@@ -1,0 +1,102 @@
+//! What both doors do with a decoded body: bound what is in flight, walk the payload once, hand it on.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::sync::Semaphore;
+
+use crate::consumer::{ConsumeError, ErrorKind, TraceBatch, TraceConsumer};
+
+/// The limits of a door.
+#[derive(Debug, Clone, Copy)]
+pub struct DoorSettings {
+    /// The largest request in bytes, after decompression. Larger ones are refused.
+    pub max_request_bytes: usize,
+    /// How many bytes of requests may be in the hands of the consumer at once. Beyond, clients are told to come again.
+    pub max_in_flight_bytes: usize,
+}
+
+impl Default for DoorSettings {
+    /// 20 MiB a request, 256 MiB in flight.
+    fn default() -> Self {
+        Self {
+            max_request_bytes: 20 << 20,
+            max_in_flight_bytes: 256 << 20,
+        }
+    }
+}
+
+/// The way from a decoded body to the consumer. Cheap to clone.
+#[derive(Clone)]
+pub struct Door {
+    consumer: Arc<dyn TraceConsumer>,
+    settings: DoorSettings,
+    /// Kilobytes in flight; a kilobyte at least for each request.
+    in_flight: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Door")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Door {
+    /// A door to `consumer`.
+    pub fn new(consumer: Arc<dyn TraceConsumer>, settings: DoorSettings) -> Self {
+        let kilobytes = (settings.max_in_flight_bytes / 1024).clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            consumer,
+            settings,
+            in_flight: Arc::new(Semaphore::new(kilobytes)),
+        }
+    }
+
+    /// The limits.
+    pub fn settings(&self) -> DoorSettings {
+        self.settings
+    }
+
+    /// Hands an encoded request on and waits for the consumer's word.
+    pub async fn push(
+        &self,
+        payload: Bytes,
+        headers: HeaderMap,
+        transport: &'static str,
+    ) -> Result<(), ConsumeError> {
+        let kilobytes = (payload.len() / 1024 + 1)
+            .min(self.settings.max_in_flight_bytes / 1024)
+            .max(1);
+        let Ok(_permit) = self.in_flight.try_acquire_many(kilobytes as u32) else {
+            let message = format!(
+                "too many requests in flight: over {} bytes are waiting to be stored; try again",
+                self.settings.max_in_flight_bytes
+            );
+            return Err(ConsumeError::new(
+                ErrorKind::Unavailable { retry_after: None },
+                message,
+            ));
+        };
+        let contents = tempo_model::validate::contents(&payload).map_err(|error| {
+            ConsumeError::new(
+                ErrorKind::InvalidArgument,
+                format!("cannot decode the OTLP request: {error}"),
+            )
+        })?;
+        if contents.spans == 0 {
+            return Ok(());
+        }
+        self.consumer
+            .consume(TraceBatch {
+                payload,
+                contents,
+                headers,
+                transport,
+            })
+            .await
+    }
+}
