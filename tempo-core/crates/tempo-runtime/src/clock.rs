@@ -28,7 +28,9 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn unix_nanos(&self) -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_nanos() as u64)
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |elapsed| elapsed.as_nanos() as u64)
     }
 
     fn since_boot(&self) -> Duration {
@@ -53,7 +55,10 @@ pub struct SimulatedClock {
 impl SimulatedClock {
     /// A clock that shows `start_unix_nanos` now.
     pub fn starting_at(start_unix_nanos: u64) -> Self {
-        Self { start_unix_nanos, start: tokio::time::Instant::now() }
+        Self {
+            start_unix_nanos,
+            start: tokio::time::Instant::now(),
+        }
     }
 }
 

@@ -59,14 +59,17 @@ impl FileSystem for LocalFiles {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        let mut entries =
-            std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        let mut entries = std::fs::read_dir(path)?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<io::Result<Vec<_>>>()?;
         entries.sort();
         Ok(entries)
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        Ok(Box::new(LocalFile(std::fs::OpenOptions::new().create(true).append(true).open(path)?)))
+        Ok(Box::new(LocalFile(
+            std::fs::OpenOptions::new().create(true).append(true).open(path)?,
+        )))
     }
 
     fn read(&self, path: &Path) -> io::Result<Bytes> {

@@ -9,10 +9,16 @@
 mod clock;
 mod environment;
 mod files;
+pub mod membership;
 mod memory_files;
+pub mod metrics;
 mod random;
+pub mod ring;
+pub mod server;
 mod shutdown;
 mod spawn;
+pub mod telemetry;
+pub mod tls;
 
 pub use clock::{Clock, SimulatedClock, SystemClock};
 pub use environment::Environment;
@@ -20,4 +26,4 @@ pub use files::{File, FileSystem, LocalFiles};
 pub use memory_files::MemoryFiles;
 pub use random::{Random, SeededRandom, SystemRandom};
 pub use shutdown::Shutdown;
-pub use spawn::{BoxFuture, CpuPool, CpuWork, Spawn, SingleThreadSpawn, TaskFailed, TokioSpawn};
+pub use spawn::{BoxFuture, CpuPool, CpuWork, SingleThreadSpawn, Spawn, TaskFailed, TokioSpawn};

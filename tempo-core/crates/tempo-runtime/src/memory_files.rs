@@ -44,7 +44,10 @@ impl MemoryFiles {
 }
 
 fn not_found(path: &Path) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("{} does not exist", path.display()))
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("{} does not exist", path.display()),
+    )
 }
 
 impl FileSystem for MemoryFiles {
@@ -54,17 +57,29 @@ impl FileSystem for MemoryFiles {
 
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         let state = self.state.lock();
-        Ok(state.files.keys().filter(|file| file.parent() == Some(path)).cloned().collect())
+        Ok(state
+            .files
+            .keys()
+            .filter(|file| file.parent() == Some(path))
+            .cloned()
+            .collect())
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn File>> {
         self.state.lock().files.entry(path.to_owned()).or_default();
-        Ok(Box::new(MemoryFile { path: path.to_owned(), state: Arc::clone(&self.state) }))
+        Ok(Box::new(MemoryFile {
+            path: path.to_owned(),
+            state: Arc::clone(&self.state),
+        }))
     }
 
     fn read(&self, path: &Path) -> io::Result<Bytes> {
         let state = self.state.lock();
-        state.files.get(path).map(|content| content.bytes.clone().into()).ok_or_else(|| not_found(path))
+        state
+            .files
+            .get(path)
+            .map(|content| content.bytes.clone().into())
+            .ok_or_else(|| not_found(path))
     }
 
     fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Bytes> {
@@ -102,19 +117,35 @@ struct MemoryFile {
 
 impl MemoryFile {
     fn with_content<T>(&self, change: impl FnOnce(&mut Content) -> T) -> io::Result<T> {
-        self.state.lock().files.get_mut(&self.path).map(change).ok_or_else(|| not_found(&self.path))
+        self.state
+            .lock()
+            .files
+            .get_mut(&self.path)
+            .map(change)
+            .ok_or_else(|| not_found(&self.path))
     }
 }
 
 impl File for MemoryFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.state.lock();
-        let fits = state.free.map_or(bytes.len(), |free| bytes.len().min(free as usize));
+        let fits = state
+            .free
+            .map_or(bytes.len(), |free| bytes.len().min(free as usize));
         state.free = state.free.map(|free| free - fits as u64);
-        let content = state.files.get_mut(&self.path).ok_or_else(|| not_found(&self.path))?;
+        let content = state
+            .files
+            .get_mut(&self.path)
+            .ok_or_else(|| not_found(&self.path))?;
         // Like a real disk: what still fits is written, then comes the error.
-        content.bytes.extend_from_slice(bytes.get(..fits).unwrap_or(bytes));
-        if fits < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        content
+            .bytes
+            .extend_from_slice(bytes.get(..fits).unwrap_or(bytes));
+        if fits < bytes.len() {
+            Err(io::ErrorKind::StorageFull.into())
+        } else {
+            Ok(())
+        }
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -123,7 +154,9 @@ impl File for MemoryFile {
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         self.with_content(|content| {
-            content.bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+            content
+                .bytes
+                .truncate(usize::try_from(length).unwrap_or(usize::MAX));
             content.synced = content.synced.min(content.bytes.len());
         })
     }
@@ -150,7 +183,10 @@ mod tests {
         let files = MemoryFiles::default();
         files.limit_free_space(Some(2));
         let mut file = files.open_append(Path::new("/a")).unwrap();
-        assert_eq!(file.append(b"abc").unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(
+            file.append(b"abc").unwrap_err().kind(),
+            io::ErrorKind::StorageFull
+        );
         assert_eq!(files.len(Path::new("/a")).unwrap(), 2);
     }
 }

@@ -49,6 +49,9 @@ impl Shutdown {
     /// A shutdown of its own that also ends with this one: for a part that may stop earlier than the whole.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { token: self.token.child_token(), tracker: TaskTracker::new() }
+        Self {
+            token: self.token.child_token(),
+            tracker: TaskTracker::new(),
+        }
     }
 }
