@@ -3,8 +3,19 @@
 //! A reconcile has five steps: dereference (fetch what the spec points to), validate (pure), build (pure),
 //! apply, status. The pure steps are shared by `run`, `standalone`, `render` and `validate`.
 
+pub mod configuration;
 pub mod crd;
+pub mod defaults;
+pub mod digest;
 pub mod environment;
+pub mod ingress;
 pub mod kubernetes;
+pub mod minio;
+pub mod object_storage;
+pub mod pod;
+pub mod receivers;
 pub mod references;
+pub mod sizing;
+pub mod stack;
+pub mod storage_secret;
 pub mod validation;

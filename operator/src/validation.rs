@@ -57,6 +57,8 @@ pub enum NoticeKind {
     Deprecated,
     /// The field is accepted, but what it asks for is not built yet: nothing is deployed for it.
     NotBuilt,
+    /// The engine does not know the setting and ignores it.
+    UnknownSetting,
     /// The field works, but probably not as meant.
     Warning,
 }

@@ -1,0 +1,5 @@
+//! TempoStack: Tempo's components as separate workloads.
+
+pub mod build;
+pub mod component;
+pub mod validate;
