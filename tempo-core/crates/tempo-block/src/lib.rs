@@ -1,1 +1,7 @@
-//! tempo-block (being built).
+//! Storage of spans: the object store, the write-ahead log, the columnar head, the block format, the commit log that
+//! says which blocks live, and the scan that reads heads and blocks alike.
+//!
+//! Not here: who sends spans, rings, HTTP, limits of tenants.
+
+pub mod layout;
+pub mod meta;
