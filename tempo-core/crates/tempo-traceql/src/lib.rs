@@ -1,1 +1,25 @@
-//! tempo-traceql (being built).
+//! TraceQL: from text to a checked query, and its evaluation over columnar batches.
+//!
+//! ```text
+//! text ─ lexer ─ parser (constants folded) ─ check ─► Query ─ evaluate over a SpanBatch ─► TraceMatch ─ merge
+//! ```
+//!
+//! Not here: storage formats, HTTP, and which batches there are. docs/traceql.md lists what departs from upstream.
+
+pub mod ast;
+mod check;
+pub mod columns;
+mod error;
+mod fold;
+mod lexer;
+mod parser;
+
+pub use ast::Query;
+pub use error::QueryError;
+
+/// Parses and checks a query.
+pub fn parse(text: &str) -> Result<Query, QueryError> {
+    let query = parser::parse(text)?;
+    check::check(&query)?;
+    Ok(query)
+}

@@ -1,0 +1,4 @@
+//! TraceQL against the conformance data, and properties of the parser.
+
+mod conformance;
+mod parse;
