@@ -78,8 +78,9 @@ pub enum Field {
     InstrumentationName,
     /// [`Values::String`]; empty where there is none, or absent.
     InstrumentationVersion,
-    /// An attribute of any type, `service.name` included; one part per type that occurs. In event and link scope
-    /// one or more per event or link.
+    /// An attribute of any type, `service.name` included; one part per type that occurs. Values that TraceQL has no
+    /// type for (bytes, key-value lists, empty arrays, arrays of several types) are left out. In event and link scope
+    /// the rows are [`Rows::Entries`].
     Attribute(Scope, String),
 }
 
@@ -127,6 +128,15 @@ pub enum Rows {
     /// The row of each value, ascending; repeated where a row has several values (array elements in their order,
     /// events, links, duplicate keys). Only rows of the selection.
     Sparse(Vec<u32>),
+    /// As [`Rows::Sparse`], with which of the span's events or links each value belongs to, counted from zero and
+    /// ascending within a row. Without it (as in the intrinsics of events and links, which all of them have) the
+    /// first value of a row is the first event's, and so on.
+    Entries {
+        /// The row of each value.
+        rows: Vec<u32>,
+        /// The event or link of each value.
+        entries: Vec<u32>,
+    },
 }
 
 /// The values of a part.
@@ -155,8 +165,6 @@ pub enum Values {
     SpanId(Vec<[u8; 8]>),
     /// Ids of traces, compared as lower-case hex.
     TraceId(Vec<[u8; 16]>),
-    /// Values that are there and compare with nothing (bytes, key-value lists, mixed or empty arrays); how many.
-    Opaque(usize),
 }
 
 impl Values {
@@ -170,7 +178,6 @@ impl Values {
             Self::Status(values) | Self::Kind(values) => values.len(),
             Self::SpanId(values) => values.len(),
             Self::TraceId(values) => values.len(),
-            Self::Opaque(count) => *count,
         }
     }
 
