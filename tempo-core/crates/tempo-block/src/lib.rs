@@ -5,3 +5,5 @@
 
 pub mod layout;
 pub mod meta;
+pub mod ranges;
+pub mod wal;

@@ -1,0 +1,149 @@
+//! The two tasks behind [`super::Wal::append`]: one writes and syncs, the other hands what is durable to the sink.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tempo_model::TenantId;
+use tempo_runtime::Environment;
+use tokio::sync::{mpsc, oneshot};
+use ulid::Ulid;
+
+use super::index::Index;
+use super::record::{Flags, Record, encoded_length};
+use super::segment::SegmentWriter;
+use super::{Appended, QUEUE, RecordSink, Settings, WalError};
+
+/// How many appends share one sync at most.
+const BATCH: usize = 256;
+
+type Answer = oneshot::Sender<Result<Appended, WalError>>;
+
+/// An append that waits for the writer.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) tenant: TenantId,
+    pub(super) payload: Bytes,
+    pub(super) hash: u64,
+    pub(super) flags: Flags,
+    pub(super) answer: Answer,
+}
+
+impl Pending {
+    /// The record without its number, which the writer gives, and who waits for it.
+    fn split(self, epoch: Ulid) -> (Record, Answer) {
+        let Self {
+            tenant,
+            payload,
+            hash,
+            flags,
+            answer,
+        } = self;
+        (
+            Record {
+                epoch,
+                tenant,
+                number: 0,
+                hash,
+                flags,
+                payload,
+            },
+            answer,
+        )
+    }
+}
+
+struct Durable {
+    records: Vec<Record>,
+    answers: Vec<Answer>,
+}
+
+pub(super) fn start(
+    env: &Environment,
+    dir: &Path,
+    epoch: Ulid,
+    settings: Settings,
+    index: Arc<Mutex<Index>>,
+    sink: Arc<dyn RecordSink>,
+) -> mpsc::Sender<Pending> {
+    let (queue, waiting) = mpsc::channel(QUEUE);
+    // One batch waits while another is applied: the writer is at most one ahead of the head.
+    let (durable, written) = mpsc::channel(1);
+    let segments = SegmentWriter::new(
+        Arc::clone(&env.files),
+        dir.to_owned(),
+        epoch,
+        settings,
+        Arc::clone(&index),
+    );
+    env.spawn(
+        "wal writer",
+        write(env.clone(), epoch, segments, index, waiting, durable),
+    );
+    env.spawn("wal applier", apply(env.clone(), sink, written));
+    queue
+}
+
+/// Ends when the last [`super::Wal`] is gone and all that waited was written.
+async fn write(
+    env: Environment,
+    epoch: Ulid,
+    mut segments: SegmentWriter,
+    index: Arc<Mutex<Index>>,
+    mut waiting: mpsc::Receiver<Pending>,
+    durable: mpsc::Sender<Durable>,
+) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while waiting.recv_many(&mut batch, BATCH).await > 0 {
+        let (records, answers): (Vec<_>, Vec<_>) =
+            batch.drain(..).map(|pending| pending.split(epoch)).unzip();
+        let bytes = records
+            .iter()
+            .map(|record| encoded_length(&record.tenant, &record.payload))
+            .sum();
+        let written = env
+            .run_cpu("wal write", move || {
+                let written = segments.write(records);
+                (segments, written)
+            })
+            .await;
+        // A write that panicked took the segment with it; the queue closes and appends answer so.
+        let Ok((given_back, written)) = written else {
+            return;
+        };
+        segments = given_back;
+        match written {
+            Ok(records) => {
+                if durable.send(Durable { records, answers }).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                index.lock().release(bytes);
+                tracing::warn!(%error, appends = answers.len(), "write-ahead log refused appends");
+                for answer in answers {
+                    // Whoever is gone needs no answer.
+                    let _ = answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+async fn apply(env: Environment, sink: Arc<dyn RecordSink>, mut written: mpsc::Receiver<Durable>) {
+    while let Some(Durable { records, answers }) = written.recv().await {
+        let sink = Arc::clone(&sink);
+        let applied = env.run_cpu("wal apply", move || {
+            sink.apply(&records);
+            records
+        });
+        let Ok(records) = applied.await else { return };
+        for (record, answer) in records.into_iter().zip(answers) {
+            let _ = answer.send(Ok(Appended {
+                epoch: record.epoch,
+                number: record.number,
+            }));
+        }
+    }
+}

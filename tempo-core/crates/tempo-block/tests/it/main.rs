@@ -1,0 +1,4 @@
+//! Integration tests of tempo-block, in one binary.
+
+mod wal;
+mod wal_formats;

@@ -1,0 +1,345 @@
+//! The WAL through its front door: what was acknowledged is there after a crash, in order, whatever the disk does.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tempo_block::wal::{Appended, Flags, Record, RecordSink, Replay, Settings, Wal, WalError};
+use tempo_model::TenantId;
+use tempo_runtime::{Environment, FileSystem, MemoryFiles};
+use ulid::Ulid;
+
+const DIR: &str = "/wal";
+
+/// Keeps what it is given.
+#[derive(Default)]
+struct Collected(Mutex<Vec<Record>>);
+
+impl RecordSink for Collected {
+    fn apply(&self, records: &[Record]) {
+        self.0.lock().extend_from_slice(records);
+    }
+}
+
+struct Disk {
+    files: MemoryFiles,
+    settings: Settings,
+    seed: u64,
+}
+
+impl Disk {
+    fn new(settings: Settings) -> Self {
+        Self {
+            files: MemoryFiles::default(),
+            settings,
+            seed: 0,
+        }
+    }
+
+    /// Starts the WAL as another process would.
+    async fn open(&mut self) -> (Wal, Replay, Arc<Collected>) {
+        self.seed += 1;
+        let start = 1_700_000_000_000_000_000 + self.seed * 1_000_000_000;
+        let env = Environment::simulated(self.seed, start).with_files(Arc::new(self.files.clone()));
+        let sink = Arc::new(Collected::default());
+        let (wal, replay) = Wal::open(&env, Path::new(DIR), self.settings, Arc::clone(&sink) as _)
+            .await
+            .unwrap();
+        (wal, replay, sink)
+    }
+
+    fn segments(&self) -> Vec<std::path::PathBuf> {
+        let all = self.files.list(Path::new(DIR)).unwrap();
+        all.into_iter()
+            .filter(|path| path.extension().is_some_and(|extension| extension == "wal"))
+            .collect()
+    }
+
+    fn flip(&self, path: &Path, offset: u64) {
+        let mut bytes = self.files.read(path).unwrap().to_vec();
+        bytes[offset as usize] ^= 0x10;
+        let mut file = self.files.open_append(path).unwrap();
+        file.truncate(0).unwrap();
+        file.append(&bytes).unwrap();
+        file.sync().unwrap();
+    }
+}
+
+fn tenant(name: &str) -> TenantId {
+    name.parse().unwrap()
+}
+
+async fn append(wal: &Wal, name: &str, payload: &str) -> Result<Appended, WalError> {
+    wal.append(
+        &tenant(name),
+        Bytes::copy_from_slice(payload.as_bytes()),
+        7,
+        Flags::default(),
+    )
+    .await
+}
+
+async fn read_all(replay: &mut Replay) -> (Vec<Record>, Vec<tempo_block::wal::Damage>) {
+    let (mut records, mut damage) = (Vec::new(), Vec::new());
+    while let Some(replayed) = replay.next().await.unwrap() {
+        records.extend(replayed.records);
+        damage.extend(replayed.damage);
+    }
+    (records, damage)
+}
+
+fn texts(records: &[Record]) -> Vec<&str> {
+    records
+        .iter()
+        .map(|record| std::str::from_utf8(&record.payload).unwrap())
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_acknowledged_survives_a_power_cut_in_order() {
+    let mut disk = Disk::new(Settings {
+        segment_bytes: 200,
+        ..Settings::default()
+    });
+    let (wal, mut replay, sink) = disk.open().await;
+    assert!(replay.next().await.unwrap().is_none());
+    for number in 0..10 {
+        let appended = append(&wal, "a", &format!("a{number}")).await.unwrap();
+        assert_eq!(
+            appended,
+            Appended {
+                epoch: wal.epoch(),
+                number
+            }
+        );
+        assert_eq!(
+            append(&wal, "b", &format!("b{number}")).await.unwrap().number,
+            number
+        );
+    }
+    assert_eq!(sink.0.lock().len(), 20, "the sink has what was answered");
+    assert!(disk.segments().len() > 3, "segments are rotated");
+    disk.files.crash();
+
+    let (second, mut replay, _) = disk.open().await;
+    assert_ne!(second.epoch(), wal.epoch());
+    assert_eq!(second.replica(), wal.replica(), "the disk keeps its name");
+    let (records, damage) = read_all(&mut replay).await;
+    assert_eq!(records, *sink.0.lock());
+    assert!(damage.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn concurrent_appends_reach_the_sink_in_the_order_of_their_numbers() {
+    let mut disk = Disk::new(Settings::default());
+    let (wal, _, sink) = disk.open().await;
+    let appends = (0..500).map(|i| {
+        let wal = wal.clone();
+        async move {
+            append(&wal, ["a", "b", "c"][i % 3], &i.to_string())
+                .await
+                .unwrap()
+        }
+    });
+    futures::future::join_all(appends).await;
+    for name in ["a", "b", "c"] {
+        let records = sink.0.lock();
+        let numbers: Vec<u64> = records
+            .iter()
+            .filter(|record| record.tenant == tenant(name))
+            .map(|record| record.number)
+            .collect();
+        assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_torn_tail_is_left_out_without_complaint() {
+    let mut disk = Disk::new(Settings::default());
+    let (wal, _, _) = disk.open().await;
+    append(&wal, "a", "kept").await.unwrap();
+    append(&wal, "a", "torn").await.unwrap();
+    let path = disk.segments().pop().unwrap();
+    let length = disk.files.len(&path).unwrap();
+    disk.files
+        .open_append(&path)
+        .unwrap()
+        .truncate(length - 1)
+        .unwrap();
+    let (_, mut replay, _) = disk.open().await;
+    let (records, damage) = read_all(&mut replay).await;
+    assert_eq!(texts(&records), ["kept"]);
+    assert!(damage.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_is_reported_and_costs_one_record() {
+    let mut disk = Disk::new(Settings {
+        segment_bytes: 120,
+        ..Settings::default()
+    });
+    let (wal, _, _) = disk.open().await;
+    for text in ["one", "two", "three", "four", "five", "six"] {
+        append(&wal, "a", text).await.unwrap();
+    }
+    let first = disk.segments().remove(0);
+    disk.flip(&first, 40 + 32 + 2);
+    let old = wal.epoch();
+    let (wal, mut replay, _) = disk.open().await;
+    let (records, damage) = read_all(&mut replay).await;
+    assert_eq!(texts(&records), ["two", "three", "four", "five", "six"]);
+    assert_eq!(
+        (damage[0].path.clone(), damage[0].offset, damage.len()),
+        (first.clone(), 40, 1)
+    );
+
+    let finished = wal.truncate(|_, _, _| true).await.unwrap();
+    assert_eq!(finished, [old]);
+    assert!(
+        disk.files.read(&first.with_extension("wal.damaged")).is_ok(),
+        "the damaged segment is kept"
+    );
+    assert!(disk.segments().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_segment_that_lost_its_end_is_reported() {
+    let mut disk = Disk::new(Settings {
+        segment_bytes: 100,
+        ..Settings::default()
+    });
+    let (wal, _, _) = disk.open().await;
+    for text in ["one", "two", "three"] {
+        append(&wal, "a", text).await.unwrap();
+    }
+    let first = disk.segments().remove(0);
+    disk.files.open_append(&first).unwrap().truncate(40).unwrap();
+    let (_, mut replay, _) = disk.open().await;
+    let (records, damage) = read_all(&mut replay).await;
+    assert!(!texts(&records).contains(&"one") && texts(&records).contains(&"three"));
+    assert_eq!(damage[0].path, first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_refuses_and_writing_goes_on_when_there_is_space() {
+    let mut disk = Disk::new(Settings::default());
+    let (wal, _, sink) = disk.open().await;
+    append(&wal, "a", "before").await.unwrap();
+    let used = wal.bytes();
+    disk.files.limit_free_space(Some(10));
+    let error = append(&wal, "a", "does not fit").await.unwrap_err();
+    assert!(
+        matches!(error, WalError::DiskFull { .. }) && error.is_retryable(),
+        "{error}"
+    );
+    assert_eq!(wal.bytes(), used, "what was refused takes no space");
+    disk.files.limit_free_space(None);
+    assert_eq!(append(&wal, "a", "after").await.unwrap().number, 1);
+    assert_eq!(texts(&sink.0.lock()), ["before", "after"]);
+
+    let (_, mut replay, _) = disk.open().await;
+    let (records, damage) = read_all(&mut replay).await;
+    assert_eq!(texts(&records), ["before", "after"]);
+    assert!(damage.is_empty(), "the refused record left nothing behind");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_size_limit_refuses_until_blocks_are_committed() {
+    let mut disk = Disk::new(Settings {
+        segment_bytes: 100,
+        max_bytes: 400,
+        ..Settings::default()
+    });
+    let (wal, _, _) = disk.open().await;
+    let mut appended = 0;
+    let error = loop {
+        match append(&wal, "a", "0123456789").await {
+            Ok(_) => appended += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(
+        matches!(error, WalError::LimitReached { max: 400, .. }) && error.is_retryable(),
+        "{error}"
+    );
+    assert!(appended > 1 && wal.bytes() <= 400);
+    wal.truncate(|epoch, _, range| epoch == wal.epoch() && range.end <= appended)
+        .await
+        .unwrap();
+    append(&wal, "a", "0123456789").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_is_covered_and_was_replayed_is_removed() {
+    let mut disk = Disk::new(Settings {
+        segment_bytes: 60,
+        ..Settings::default()
+    });
+    let (wal, _, _) = disk.open().await;
+    for text in ["one", "two", "three"] {
+        append(&wal, "a", text).await.unwrap();
+    }
+    let old = wal.epoch();
+    let (wal, mut replay, _) = disk.open().await;
+    assert!(
+        wal.truncate(|_, _, _| true).await.unwrap().is_empty(),
+        "nothing was replayed yet"
+    );
+    assert_eq!(disk.segments().len(), 3);
+    read_all(&mut replay).await;
+    assert!(
+        wal.truncate(|_, _, range| range.end <= 2)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(disk.segments().len(), 1);
+    assert_eq!(wal.truncate(|_, _, _| true).await.unwrap(), [old]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_epoch_is_set_aside() {
+    let mut disk = Disk::new(Settings::default());
+    let (wal, _, _) = disk.open().await;
+    append(&wal, "a", "unknown").await.unwrap();
+    let unknown = wal.epoch();
+    let (_, mut replay, _) = disk.open().await;
+    assert_eq!(replay.epochs(), [unknown]);
+    replay.set_aside(unknown).await.unwrap();
+    assert!(replay.next().await.unwrap().is_none());
+    let kept = disk.files.list(Path::new(DIR)).unwrap();
+    assert!(
+        kept.iter()
+            .any(|path| path.to_string_lossy().ends_with(".wal.aside"))
+    );
+    let (_, replay, _) = disk.open().await;
+    assert_eq!(replay.epochs(), Vec::<Ulid>::new());
+}
+
+#[tokio::test]
+async fn the_real_disk_keeps_records_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = Environment::system();
+    let sink = Arc::new(Collected::default());
+    let (wal, _) = Wal::open(&env, dir.path(), Settings::default(), Arc::clone(&sink) as _)
+        .await
+        .unwrap();
+    futures::future::join_all((0..50).map(|i| {
+        let wal = wal.clone();
+        async move { append(&wal, "a", &i.to_string()).await.unwrap() }
+    }))
+    .await;
+    let replica = wal.replica();
+    drop(wal);
+    let (wal, mut replay) = Wal::open(
+        &env,
+        dir.path(),
+        Settings::default(),
+        Arc::new(Collected::default()),
+    )
+    .await
+    .unwrap();
+    assert_eq!(wal.replica(), replica);
+    assert_eq!(read_all(&mut replay).await.0, *sink.0.lock());
+}
