@@ -170,7 +170,7 @@ impl Checker {
                     UnaryOperator::Not => (Type::Bool, '!'),
                 };
                 if of.meets(wanted) {
-                    Ok(wanted)
+                    Ok(of)
                 } else {
                     invalid(format!("'{sign}' is not for {}", of.name()))
                 }
@@ -192,7 +192,7 @@ impl Checker {
         let (of_left, of_right) = (self.expression(left)?, self.expression(right)?);
         let mismatch = || {
             invalid(format!(
-                "cannot join {} and {} in '{operator:?}'",
+                "'{operator}' does not join {} and {}",
                 of_left.name(),
                 of_right.name()
             ))
@@ -209,6 +209,9 @@ impl Checker {
         let both = |wanted: Type| of_left.meets(wanted) && of_right.meets(wanted);
         let either = |of: Type| of_left == of || of_right == of;
         let (fine, result) = match operator {
+            _ if operator.is_arithmetic() && of_left == Type::Any && of_right == Type::Any => {
+                (true, Type::Any)
+            }
             _ if operator.is_arithmetic() => (both(Type::Number), Type::Number),
             _ if operator.is_logical() => (both(Type::Bool), Type::Bool),
             _ if operator.is_ordering() => (
@@ -291,8 +294,8 @@ fn nil_comparison(operator: Operator, left: &Expression, right: &Expression) -> 
         Expression::Attribute(Attribute::Scoped(Scope::Resource, key)) => key == "service.name",
         _ => false,
     };
-    if always_there(left) || always_there(right) {
-        return invalid("this is always set, so it is not compared with nil");
+    if operator == Operator::Equal && (always_there(left) || always_there(right)) {
+        return invalid("this is always set, so it is never nil");
     }
     Ok(Type::Bool)
 }
@@ -344,6 +347,8 @@ fn type_of_attribute(attribute: &Attribute) -> Type {
         | Intrinsic::NestedSetParent => Type::Number,
         Intrinsic::Status => Type::Status,
         Intrinsic::Kind => Type::Kind,
+        // Upstream leaves these untyped, so queries that mix them with numbers are accepted, and match nothing.
+        Intrinsic::InstrumentationName | Intrinsic::InstrumentationVersion => Type::Any,
         _ => Type::String,
     }
 }

@@ -3,6 +3,7 @@
 use crate::ast::{Expression, Operator, Static, UnaryOperator};
 
 /// `expression` with its topmost operation computed when its operands are constants.
+/// Otherwise a comparison has its constant on the right.
 pub(crate) fn fold(expression: Expression) -> Expression {
     let folded = match &expression {
         Expression::Unary(operator, operand) => match &**operand {
@@ -19,7 +20,33 @@ pub(crate) fn fold(expression: Expression) -> Expression {
         },
         Expression::Static(_) | Expression::Attribute(_) => None,
     };
-    folded.map_or(expression, Expression::Static)
+    match (folded, expression) {
+        (Some(value), _) => Expression::Static(value),
+        (None, expression) => constant_last(expression),
+    }
+}
+
+/// `nil = .x` as `.x = nil`, and so on for all comparisons: the constant is on the right.
+fn constant_last(expression: Expression) -> Expression {
+    match expression {
+        Expression::Binary {
+            operator,
+            left,
+            right,
+        } if matches!(*left, Expression::Static(_)) => match operator.flipped() {
+            Some(operator) => Expression::Binary {
+                operator,
+                left: right,
+                right: left,
+            },
+            None => Expression::Binary {
+                operator,
+                left,
+                right,
+            },
+        },
+        other => other,
+    }
 }
 
 fn unary(operator: UnaryOperator, value: &Static) -> Option<Static> {
@@ -62,14 +89,14 @@ pub(crate) fn anchored(pattern: &str) -> Result<regex::Regex, regex::Error> {
         .build()
 }
 
-/// Arithmetic; a duration with a number is a duration. `None` for other types and division of integers by zero.
+/// Arithmetic; a duration with a number is a duration, as long as it is in range. `None` for other types and division of integers by zero.
 pub(crate) fn arithmetic(operator: Operator, left: &Static, right: &Static) -> Option<Static> {
     if let (Static::Int(left), Static::Int(right)) = (left, right) {
         return integers(operator, *left, *right).map(Static::Int);
     }
     let number = floats(operator, left.as_number()?, right.as_number()?)?;
     let duration = matches!(left, Static::Duration(_)) || matches!(right, Static::Duration(_));
-    Some(if duration {
+    Some(if duration && number.abs() < i64::MAX as f64 {
         Static::Duration(number as i64)
     } else {
         Static::Float(number)

@@ -42,7 +42,7 @@ const SYMBOLS: [&str; 39] = [
 ];
 
 /// Where an unquoted attribute name ends.
-fn ends_name(character: char) -> bool {
+pub(crate) fn ends_name(character: char) -> bool {
     character.is_whitespace() || "{}()=~!<>&|^,".contains(character)
 }
 
@@ -301,23 +301,25 @@ fn number(text: &str) -> Option<TokenKind> {
     duration(text).map(TokenKind::Duration)
 }
 
-const UNITS: [(&str, f64); 10] = [
-    ("ns", 1.0),
-    ("us", 1e3),
-    ("µs", 1e3),
-    ("μs", 1e3),
-    ("ms", 1e6),
-    ("s", 1e9),
-    ("m", 60e9),
-    ("h", 3600e9),
-    ("d", 86_400e9),
-    ("w", 604_800e9),
+/// Units of durations in nanoseconds; years have 365 days.
+const UNITS: [(&str, i128); 11] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("μs", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("d", 86_400_000_000_000),
+    ("w", 604_800_000_000_000),
+    ("y", 31_536_000_000_000_000),
 ];
 
-/// `1h30m`, `1.5h`, `2d`, `10µs`; also years of 365 days.
+/// `1h30m`, `1.5h`, `2d`, `10µs`: whole numbers exactly, fractions as floats.
 fn duration(text: &str) -> Option<i64> {
     let mut rest = text;
-    let mut nanos = 0.0;
+    let mut nanos: i128 = 0;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, after) = rest.split_at(digits);
@@ -325,10 +327,26 @@ fn duration(text: &str) -> Option<i64> {
             .find(|c: char| c.is_ascii_digit() || c == '.')
             .unwrap_or(after.len());
         let (unit, after) = after.split_at(end);
-        let year = ("y", 31_536_000e9);
-        let (_, factor) = UNITS.iter().chain([&year]).find(|(name, _)| *name == unit)?;
-        nanos += number.parse::<f64>().ok()? * factor;
+        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        nanos = nanos.checked_add(units(number, *factor)?)?;
         rest = after;
     }
-    (nanos <= i64::MAX as f64).then_some(nanos.round() as i64)
+    i64::try_from(nanos).ok()
+}
+
+/// `number` of `factor` nanoseconds each.
+fn units(number: &str, factor: i128) -> Option<i128> {
+    let point = number.find('.').unwrap_or(number.len());
+    let (whole, fraction) = number.split_at(point);
+    if !number.bytes().any(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let fraction: f64 = if fraction.len() < 2 {
+        0.0
+    } else {
+        format!("0{fraction}").parse().ok()?
+    };
+    let nanos = whole.checked_mul(factor)?;
+    nanos.checked_add((fraction * factor as f64).round() as i128)
 }

@@ -44,7 +44,8 @@ impl Parser<'_> {
     fn next_stage(&mut self, before: Operand) -> Result<Operand, QueryError> {
         if let Some(stage) = self.second_stage()? {
             let metrics = before.into_metrics().map_err(|message| self.error(message))?;
-            return Ok(Operand::Metrics(MetricsQuery::SecondStage(metrics.into(), stage)));
+            let series = MetricsQuery::SecondStage(metrics.into(), stage);
+            return self.comparisons(series).map(Operand::Metrics);
         }
         if let Some(function) = self.metrics_function()? {
             let pipeline = before.into_pipeline().map_err(|message| self.error(message))?;
