@@ -6,4 +6,5 @@
 pub mod layout;
 pub mod meta;
 pub mod ranges;
+pub mod store;
 pub mod wal;

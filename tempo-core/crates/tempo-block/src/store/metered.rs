@@ -1,0 +1,208 @@
+//! Counts what is asked of a store.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+use super::Store;
+
+/// A kind of request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// An object, or a first part of one, is written.
+    Put,
+    /// An object, a range of it, or its metadata is read.
+    Get,
+    /// Objects are listed.
+    List,
+    /// An object is deleted.
+    Delete,
+    /// An object is copied.
+    Copy,
+}
+
+impl Operation {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Put, Self::Get, Self::List, Self::Delete, Self::Copy];
+
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Delete => "delete",
+            Self::Copy => "copy",
+        }
+    }
+}
+
+/// What was counted for one kind of request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Count {
+    /// Requests, those that failed among them.
+    pub requests: u64,
+    /// Requests that failed; a conditional create that was refused and an object that is not there are answers.
+    pub failures: u64,
+    /// Bytes of objects that were written or read.
+    pub bytes: u64,
+}
+
+/// What was counted, by kind of request. Shared between the store and whoever shows the figures.
+#[derive(Debug, Default)]
+pub struct StoreMetrics([Counter; 5]);
+
+#[derive(Debug, Default)]
+struct Counter {
+    requests: AtomicU64,
+    failures: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl StoreMetrics {
+    /// The figures of one kind of request.
+    pub fn count(&self, operation: Operation) -> Count {
+        let Counter {
+            requests,
+            failures,
+            bytes,
+        } = self.counter(operation);
+        Count {
+            requests: requests.load(Ordering::Relaxed),
+            failures: failures.load(Ordering::Relaxed),
+            bytes: bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    fn counter(&self, operation: Operation) -> &Counter {
+        let Self([put, get, list, delete, copy]) = self;
+        match operation {
+            Operation::Put => put,
+            Operation::Get => get,
+            Operation::List => list,
+            Operation::Delete => delete,
+            Operation::Copy => copy,
+        }
+    }
+
+    fn record<T>(&self, operation: Operation, result: &Result<T>, bytes: impl FnOnce(&T) -> u64) {
+        use object_store::Error::{AlreadyExists, NotFound, Precondition};
+        let counter = self.counter(operation);
+        counter.requests.fetch_add(1, Ordering::Relaxed);
+        match result {
+            Ok(answer) => {
+                counter.bytes.fetch_add(bytes(answer), Ordering::Relaxed);
+            }
+            Err(AlreadyExists { .. } | NotFound { .. } | Precondition { .. }) => {}
+            Err(_) => {
+                counter.failures.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// A store that counts.
+#[derive(Debug)]
+pub struct Metered {
+    inner: Store,
+    metrics: Arc<StoreMetrics>,
+}
+
+impl Metered {
+    /// Counts what goes to `inner` into `metrics`.
+    pub fn new(inner: Store, metrics: Arc<StoreMetrics>) -> Self {
+        Self { inner, metrics }
+    }
+}
+
+impl fmt::Display for Metered {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(formatter)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Metered {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let bytes = payload.content_length() as u64;
+        let result = self.inner.put_opts(location, payload, options).await;
+        self.metrics.record(Operation::Put, &result, |_| bytes);
+        result
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        let result = self.inner.put_multipart_opts(location, options).await;
+        self.metrics.record(Operation::Put, &result, |_| 0);
+        result
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let head = options.head;
+        let result = self.inner.get_opts(location, options).await;
+        let length = |answer: &GetResult| {
+            if head {
+                0
+            } else {
+                answer.range.end - answer.range.start
+            }
+        };
+        self.metrics.record(Operation::Get, &result, length);
+        result
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let result = self.inner.get_ranges(location, ranges).await;
+        let length = |answer: &Vec<Bytes>| answer.iter().map(|bytes| bytes.len() as u64).sum();
+        self.metrics.record(Operation::Get, &result, length);
+        result
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let metrics = Arc::clone(&self.metrics);
+        let deleted = self.inner.delete_stream(locations);
+        deleted
+            .inspect(move |result| metrics.record(Operation::Delete, result, |_| 0))
+            .boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.metrics.record(Operation::List, &Ok(()), |()| 0);
+        self.inner.list(prefix)
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.metrics.record(Operation::List, &Ok(()), |()| 0);
+        self.inner.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let result = self.inner.list_with_delimiter(prefix).await;
+        self.metrics.record(Operation::List, &result, |_| 0);
+        result
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        let result = self.inner.copy_opts(from, to, options).await;
+        self.metrics.record(Operation::Copy, &result, |()| 0);
+        result
+    }
+}
