@@ -75,7 +75,7 @@ impl Checker {
             Stage::By(expression) => self.by(expression),
             Stage::Coalesce => Ok(()),
             Stage::Select(attributes) => {
-                attributes.iter().for_each(|attribute| self.attribute(attribute));
+                self.attributes(attributes);
                 Ok(())
             }
         })
@@ -147,6 +147,12 @@ impl Checker {
             Ok(())
         } else {
             invalid("an aggregate must name an attribute of the span")
+        }
+    }
+
+    fn attributes(&mut self, attributes: &[Attribute]) {
+        for attribute in attributes {
+            self.attribute(attribute);
         }
     }
 
@@ -229,7 +235,7 @@ impl Checker {
             MetricsQuery::Series(series) => {
                 self.pipeline(&series.pipeline)?;
                 self.function(&series.function)?;
-                series.by.iter().for_each(|attribute| self.attribute(attribute));
+                self.attributes(&series.by);
                 if series.by.len() > MAX_GROUPS {
                     self.not_supported(format!("grouping by more than {MAX_GROUPS} attributes"));
                 }

@@ -33,18 +33,20 @@ fn constant_last(expression: Expression) -> Expression {
             operator,
             left,
             right,
-        } if matches!(*left, Expression::Static(_)) => match operator.flipped() {
-            Some(operator) => Expression::Binary {
-                operator,
-                left: right,
-                right: left,
-            },
-            None => Expression::Binary {
-                operator,
-                left,
-                right,
-            },
-        },
+        } if matches!(*left, Expression::Static(_)) && !matches!(*right, Expression::Static(_)) => {
+            match operator.flipped() {
+                Some(operator) => Expression::Binary {
+                    operator,
+                    left: right,
+                    right: left,
+                },
+                None => Expression::Binary {
+                    operator,
+                    left,
+                    right,
+                },
+            }
+        }
         other => other,
     }
 }
@@ -89,18 +91,13 @@ pub(crate) fn anchored(pattern: &str) -> Result<regex::Regex, regex::Error> {
         .build()
 }
 
-/// Arithmetic; a duration with a number is a duration, as long as it is in range. `None` for other types and division of integers by zero.
+/// Arithmetic: of two integers an integer, of anything else a float; durations are floats of nanoseconds. `None` for
+/// other types and division of integers by zero.
 pub(crate) fn arithmetic(operator: Operator, left: &Static, right: &Static) -> Option<Static> {
-    if let (Static::Int(left), Static::Int(right)) = (left, right) {
-        return integers(operator, *left, *right).map(Static::Int);
+    match (left, right) {
+        (Static::Int(left), Static::Int(right)) => integers(operator, *left, *right).map(Static::Int),
+        _ => floats(operator, left.as_number()?, right.as_number()?).map(Static::Float),
     }
-    let number = floats(operator, left.as_number()?, right.as_number()?)?;
-    let duration = matches!(left, Static::Duration(_)) || matches!(right, Static::Duration(_));
-    Some(if duration && number.abs() < i64::MAX as f64 {
-        Static::Duration(number as i64)
-    } else {
-        Static::Float(number)
-    })
 }
 
 /// Arithmetic of integers, wrapping as Go's does.

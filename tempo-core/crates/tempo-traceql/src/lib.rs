@@ -10,12 +10,16 @@ pub mod ast;
 mod check;
 pub mod columns;
 mod error;
+mod evaluate;
 mod fold;
 mod lexer;
 mod parser;
+pub mod plan;
+pub mod search;
 
 pub use ast::Query;
 pub use error::QueryError;
+pub use evaluate::EvaluateError;
 
 /// Parses and checks a query.
 pub fn parse(text: &str) -> Result<Query, QueryError> {

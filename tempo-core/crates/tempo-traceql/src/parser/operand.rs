@@ -90,11 +90,11 @@ impl Operand {
     /// As a side of arithmetic between series.
     fn into_term(self) -> Result<MetricsQuery, String> {
         match self {
-            Self::WrappedMetrics(query) => Ok(query),
+            Self::WrappedMetrics(query)
+            | Self::Metrics(query @ (MetricsQuery::Binary { .. } | MetricsQuery::Constant(_))) => Ok(query),
             Self::Scalar(ScalarExpression::Static(number @ (Static::Int(_) | Static::Float(_)))) => {
                 Ok(MetricsQuery::Constant(number))
             }
-            Self::Metrics(query @ (MetricsQuery::Binary { .. } | MetricsQuery::Constant(_))) => Ok(query),
             Self::Metrics(_) => Err("put the series in parentheses to compute with them".to_owned()),
             _ => Err("series are computed with series in parentheses and plain numbers".to_owned()),
         }

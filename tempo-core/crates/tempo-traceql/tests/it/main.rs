@@ -1,4 +1,8 @@
 //! TraceQL against the conformance data, and properties of the parser.
+#![allow(clippy::expect_used)] // Helpers of tests fail them.
 
 mod conformance;
+mod departures;
+mod memory;
 mod parse;
+mod search;

@@ -1,0 +1,167 @@
+//! An attribute against a constant, a column at a time. Strings are tested once per dictionary entry in use.
+
+use regex::Regex;
+
+use super::EvaluateError;
+use super::rows::{RowSet, sorted};
+use crate::ast::{Attribute, Intrinsic, Operator, Static};
+use crate::columns::{Column, Dictionary, Part, Rows, Values};
+use crate::fold::{anchored, ordered};
+
+/// `operator constant`, ready to be tested on values.
+pub(super) struct Predicate {
+    operator: Operator,
+    operand: Static,
+    regex: Option<Regex>,
+}
+
+impl Predicate {
+    pub(super) fn new(
+        attribute: &Attribute,
+        operator: Operator,
+        operand: &Static,
+    ) -> Result<Self, EvaluateError> {
+        let regex = match operand {
+            Static::String(pattern) if operator.is_regex() => Some(anchored(pattern)?),
+            _ => None,
+        };
+        let operand = match (attribute, operand) {
+            // Ids of traces are compared as they are printed.
+            (Attribute::Intrinsic(Intrinsic::TraceId), Static::String(id)) if regex.is_none() => {
+                Static::String(id.trim_start_matches('0').to_owned())
+            }
+            _ => operand.clone(),
+        };
+        Ok(Self {
+            operator,
+            operand,
+            regex,
+        })
+    }
+
+    /// The rows with a value that satisfies the predicate, ascending.
+    pub(super) fn rows(&self, column: &Column, rows: &RowSet) -> Vec<u32> {
+        let mut matching = Vec::new();
+        for part in &column.parts {
+            self.each(part, |index| matching.extend(row_of(part, index, rows)));
+        }
+        sorted(matching)
+    }
+
+    /// Calls `found` with the index of every value that satisfies the predicate.
+    pub(super) fn each(&self, part: &Part, found: impl FnMut(usize)) {
+        match (&part.values, &self.operand) {
+            (
+                Values::Int(values) | Values::Duration(values),
+                Static::Int(operand) | Static::Duration(operand),
+            ) => {
+                self.compare(values, |value| value.partial_cmp(operand), found);
+            }
+            // An element of an array differs only from constants of its own type; see docs/traceql.md.
+            (Values::Int(_), Static::Float(_)) | (Values::Float(_), Static::Int(_) | Static::Duration(_))
+                if part.array && self.operator == Operator::NotEqual => {}
+            (Values::Int(values) | Values::Duration(values), Static::Float(operand)) => {
+                self.compare(values, |value| (*value as f64).partial_cmp(operand), found);
+            }
+            (Values::Float(values), operand) => {
+                if let Some(operand) = operand.as_number() {
+                    self.compare(values, |value| value.partial_cmp(&operand), found);
+                }
+            }
+            (Values::Bool(values), Static::Bool(operand)) => {
+                self.compare(values, |value| value.partial_cmp(operand), found);
+            }
+            (Values::Status(values), Static::Status(operand)) => {
+                self.compare(
+                    values,
+                    |value| i32::from(*value).partial_cmp(&(*operand as i32)),
+                    found,
+                );
+            }
+            (Values::Kind(values), Static::Kind(operand)) => {
+                self.compare(
+                    values,
+                    |value| i32::from(*value).partial_cmp(&(*operand as i32)),
+                    found,
+                );
+            }
+            (Values::String { codes, dictionary }, Static::String(operand)) => {
+                self.strings(codes, &**dictionary, operand, found);
+            }
+            (Values::SpanId(ids), Static::String(operand)) => {
+                matching_indexes(ids, |id| self.test(&hex(id), operand), found);
+            }
+            (Values::TraceId(ids), Static::String(operand)) => {
+                matching_indexes(ids, |id| self.test(&hex(id), operand), found);
+            }
+            _ => {}
+        }
+    }
+
+    fn compare<T>(
+        &self,
+        values: &[T],
+        compare: impl Fn(&T) -> Option<std::cmp::Ordering>,
+        found: impl FnMut(usize),
+    ) {
+        matching_indexes(values, |value| ordered(self.operator, compare(value)), found);
+    }
+
+    fn strings(&self, codes: &[u32], dictionary: &dyn Dictionary, operand: &str, found: impl FnMut(usize)) {
+        let mut tested: Vec<Option<bool>> = vec![None; dictionary.len()];
+        let test = |code: &u32| {
+            let Some(known) = tested.get_mut(*code as usize) else {
+                return false;
+            };
+            *known.get_or_insert_with(|| dictionary.get(*code).is_some_and(|text| self.test(text, operand)))
+        };
+        matching_indexes(codes, test, found);
+    }
+
+    fn test(&self, text: &str, operand: &str) -> bool {
+        match &self.regex {
+            Some(regex) => regex.is_match(text) == (self.operator == Operator::Regex),
+            None => ordered(self.operator, text.as_bytes().partial_cmp(operand.as_bytes())),
+        }
+    }
+}
+
+fn matching_indexes<T>(values: &[T], mut matches: impl FnMut(&T) -> bool, mut found: impl FnMut(usize)) {
+    for (index, value) in values.iter().enumerate() {
+        if matches(value) {
+            found(index);
+        }
+    }
+}
+
+/// The row of the value at `index` of a part that was fetched for `rows`.
+pub(super) fn row_of(part: &Part, index: usize, rows: &RowSet) -> Option<u32> {
+    match &part.rows {
+        Rows::Dense => rows.row(index),
+        Rows::Sparse(rows) | Rows::Entries { rows, .. } => rows.get(index).copied(),
+    }
+}
+
+/// The rows that have a value, ascending.
+pub(super) fn present(column: &Column, rows: &RowSet) -> Vec<u32> {
+    let mut found = Vec::new();
+    for part in &column.parts {
+        match &part.rows {
+            Rows::Dense => return rows.to_vec(),
+            Rows::Sparse(rows) | Rows::Entries { rows, .. } => found.extend_from_slice(rows),
+        }
+    }
+    sorted(found)
+}
+
+/// Lower-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}

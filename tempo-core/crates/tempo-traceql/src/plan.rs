@@ -1,0 +1,88 @@
+//! What a query asks of storage: conditions without which a batch cannot contribute. Not here: evaluation.
+
+use crate::ast::{
+    Attribute, Expression, Operator, Pipeline, SpansetExpression, SpansetOperator, Stage, Static,
+};
+use crate::columns::Condition;
+
+/// Conditions joined by "all" and "any". It prunes: what satisfies it may match, what does not cannot.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Plan {
+    /// Nothing is known: everything may match.
+    Anything,
+    /// Some span must satisfy this.
+    Condition(Condition),
+    /// All of these must hold, not necessarily for one span.
+    All(Vec<Self>),
+    /// One of these must hold.
+    Any(Vec<Self>),
+}
+
+impl Plan {
+    /// The plan of a pipeline: that of its filters, each of which must leave something.
+    pub fn new(pipeline: &Pipeline) -> Self {
+        let filters = pipeline.stages.iter().filter_map(|stage| match stage {
+            Stage::Spanset(spanset) => Some(of_spanset(spanset)),
+            _ => None,
+        });
+        Self::All(filters.collect())
+    }
+
+    /// Whether the plan can be satisfied, given which conditions can.
+    pub fn may_match(&self, may_match: &dyn Fn(&Condition) -> bool) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::Condition(condition) => may_match(condition),
+            Self::All(plans) => plans.iter().all(|plan| plan.may_match(may_match)),
+            Self::Any(plans) => plans.iter().any(|plan| plan.may_match(may_match)),
+        }
+    }
+}
+
+fn of_spanset(spanset: &SpansetExpression) -> Plan {
+    match spanset {
+        SpansetExpression::Filter(expression) => of_expression(expression),
+        SpansetExpression::Pipeline(pipeline) => Plan::new(pipeline),
+        SpansetExpression::Binary {
+            operator,
+            left,
+            right,
+        } => match operator {
+            SpansetOperator::Or => Plan::Any(vec![of_spanset(left), of_spanset(right)]),
+            SpansetOperator::Structural { negated: true, .. } => of_spanset(right),
+            _ => Plan::All(vec![of_spanset(left), of_spanset(right)]),
+        },
+    }
+}
+
+fn of_expression(expression: &Expression) -> Plan {
+    match expression {
+        Expression::Attribute(attribute) => {
+            Plan::Condition(condition(attribute, Operator::Equal, &Static::Bool(true)))
+        }
+        Expression::Binary {
+            operator,
+            left,
+            right,
+        } => match (operator, &**left, &**right) {
+            (Operator::And, left, right) => Plan::All(vec![of_expression(left), of_expression(right)]),
+            (Operator::Or, left, right) => Plan::Any(vec![of_expression(left), of_expression(right)]),
+            (Operator::Equal, _, Expression::Static(Static::Nil)) => Plan::Anything,
+            (operator, Expression::Attribute(attribute), Expression::Static(operand))
+                if !operator.is_arithmetic() =>
+            {
+                Plan::Condition(condition(attribute, *operator, operand))
+            }
+            _ => Plan::Anything,
+        },
+        _ => Plan::Anything,
+    }
+}
+
+fn condition(attribute: &Attribute, operator: Operator, operand: &Static) -> Condition {
+    Condition {
+        attribute: attribute.clone(),
+        operator,
+        operand: operand.clone(),
+    }
+}
