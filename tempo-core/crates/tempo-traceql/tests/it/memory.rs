@@ -5,18 +5,32 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_yaml::Value;
-use tempo_traceql::ast::{Kind, Scope, Status};
+use tempo_traceql::Query;
+use tempo_traceql::ast::{Expression, Kind, Pipeline, Root, Scope, SpansetExpression, Stage, Status};
 use tempo_traceql::columns::{
-    Column, FetchError, Field, ORPHAN, Part, ROOT, RootSpan, Rows, Selection, SpanBatch, TraceRow, Values,
+    Column, Condition, FetchError, Field, ORPHAN, Part, ROOT, RootSpan, Rows, Selection, SpanBatch, TraceRow,
+    Values,
 };
+use tempo_traceql::search::{Search, SearchOptions};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Clone)]
 pub(crate) struct Dataset {
     base_unix_seconds: u64,
     traces: Vec<Trace>,
 }
 
-#[derive(Deserialize)]
+impl Dataset {
+    /// A dataset for each trace.
+    pub(crate) fn by_trace(self) -> Vec<Self> {
+        let single = |trace| Self {
+            traces: vec![trace],
+            base_unix_seconds: self.base_unix_seconds,
+        };
+        self.traces.into_iter().map(single).collect()
+    }
+}
+
+#[derive(Deserialize, Clone)]
 struct Trace {
     trace_id: String,
     batches: Vec<Batch>,
@@ -24,7 +38,7 @@ struct Trace {
 
 type Attributes = BTreeMap<String, Value>;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Clone)]
 struct Batch {
     #[serde(default)]
     resource: Attributes,
@@ -383,5 +397,46 @@ impl SpanBatch for Memory {
 
     fn parents(&self) -> Result<Arc<[u32]>, FetchError> {
         Ok(self.parents.as_slice().into())
+    }
+}
+
+/// A batch that knows exactly which conditions some span of it satisfies.
+pub(crate) struct Pruned(pub(crate) Memory);
+
+impl SpanBatch for Pruned {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn column(&self, field: &Field, selection: Selection<'_>) -> Result<Column, FetchError> {
+        self.0.column(field, selection)
+    }
+
+    fn trace_ordinals(&self) -> Result<Arc<[u32]>, FetchError> {
+        self.0.trace_ordinals()
+    }
+
+    fn traces(&self) -> Result<Arc<[TraceRow]>, FetchError> {
+        self.0.traces()
+    }
+
+    fn parents(&self) -> Result<Arc<[u32]>, FetchError> {
+        self.0.parents()
+    }
+
+    fn may_match(&self, condition: &Condition) -> bool {
+        let filter = SpansetExpression::Filter(Expression::Binary {
+            operator: condition.operator,
+            left: Expression::Attribute(condition.attribute.clone()).into(),
+            right: Expression::Static(condition.operand.clone()).into(),
+        });
+        let query = Query {
+            root: Root::Search(Pipeline {
+                stages: vec![Stage::Spanset(filter)],
+            }),
+            hints: Vec::new(),
+        };
+        let search = Search::new(&query, SearchOptions::default()).expect("prepare a condition");
+        !search.run(&self.0).expect("run a condition").is_empty()
     }
 }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Deserialize;
 use serde_yaml::Value;
 use tempo_traceql::ast::{Static, go_duration};
-use tempo_traceql::search::{AttributeValue, Search, SearchOptions, SpansetMatch, TraceMatch};
+use tempo_traceql::columns::SpanBatch;
+use tempo_traceql::search::{AttributeValue, Matches, Search, SearchOptions, SpansetMatch, TraceMatch};
 use tempo_traceql::{QueryError, parse};
 
-use crate::memory::{Dataset, Memory};
+use crate::memory::{Dataset, Memory, Pruned};
 
 #[derive(Deserialize)]
 struct Data {
@@ -98,7 +99,7 @@ const DEPARTURES: [(&str, &[&str]); 8] = [
 
 const SECOND: u64 = 1_000_000_000;
 
-fn run(case: &Case, memory: &Memory) -> Result<Vec<TraceMatch>, String> {
+fn run<B: SpanBatch>(case: &Case, batches: &[B]) -> Result<Vec<TraceMatch>, String> {
     let query = parse(&case.query).map_err(|error| match error {
         QueryError::Parse { .. } => "parse_error",
         QueryError::Validate(_) => "validate_error",
@@ -111,7 +112,11 @@ fn run(case: &Case, memory: &Memory) -> Result<Vec<TraceMatch>, String> {
         end_ns: case.end.map(|seconds| seconds * SECOND),
     };
     let search = Search::new(&query, options).map_err(|error| error.to_string())?;
-    search.run(memory).map_err(|_| "runtime_error".to_owned())
+    let mut matches = Matches::new(options);
+    for batch in batches {
+        matches.add(search.run(batch).map_err(|_| "runtime_error".to_owned())?);
+    }
+    Ok(matches.into_traces())
 }
 
 fn equal(answer: &Answer, found: &Result<Vec<TraceMatch>, String>) -> bool {
@@ -218,17 +223,10 @@ fn describe(found: &Result<Vec<TraceMatch>, String>) -> String {
     }
 }
 
-#[test]
-fn every_search_case_has_its_answer() {
-    let Some(text) = crate::conformance::file("traceql-eval.yaml") else {
-        return;
-    };
+/// The datasets by name, and the search cases.
+fn load() -> Option<(HashMap<String, Dataset>, Vec<Case>)> {
+    let text = crate::conformance::file("traceql-eval.yaml")?;
     let data: Data = serde_yaml::from_str(&text).expect("read the cases");
-    let memories: HashMap<String, Memory> = data
-        .datasets
-        .into_iter()
-        .map(|(name, dataset)| (name, Memory::new(dataset)))
-        .collect();
     let is_search = |case: &Value| case.get("kind").and_then(Value::as_str) == Some("search");
     let cases: Vec<Case> = data
         .cases
@@ -237,6 +235,47 @@ fn every_search_case_has_its_answer() {
         .map(|case| serde_yaml::from_value(case).expect("read a case"))
         .collect();
     assert_eq!(cases.len(), 1121);
+    Some((data.datasets, cases))
+}
+
+/// The batches that `split` makes of each dataset.
+fn batches<B>(
+    datasets: HashMap<String, Dataset>,
+    split: impl Fn(Dataset) -> Vec<B>,
+) -> HashMap<String, Vec<B>> {
+    datasets
+        .into_iter()
+        .map(|(name, dataset)| (name, split(dataset)))
+        .collect()
+}
+
+/// A batch for each trace answers as one batch with all of them, and pruning by the plan loses nothing, even when it
+/// knows of each condition whether any span satisfies it.
+#[test]
+fn pruned_batches_answer_as_the_whole() {
+    let Some((datasets, cases)) = load() else {
+        return;
+    };
+    let parts = batches(datasets.clone(), |dataset| {
+        dataset
+            .by_trace()
+            .into_iter()
+            .map(|part| Pruned(Memory::new(part)))
+            .collect::<Vec<_>>()
+    });
+    let whole = batches(datasets, |dataset| vec![Memory::new(dataset)]);
+    for case in &cases {
+        let (parts, whole) = (run(case, &parts[&case.dataset]), run(case, &whole[&case.dataset]));
+        assert_eq!(parts, whole, "{}", case.query);
+    }
+}
+
+#[test]
+fn every_search_case_has_its_answer() {
+    let Some((datasets, cases)) = load() else {
+        return;
+    };
+    let memories = batches(datasets, |dataset| vec![Memory::new(dataset)]);
     let mut departing: BTreeSet<String> = BTreeSet::new();
     for case in &cases {
         let found = run(case, &memories[&case.dataset]);
