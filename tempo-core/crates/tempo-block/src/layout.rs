@@ -86,8 +86,25 @@ pub enum LogFile {
     Entry(u64),
     /// The checkpoint at this number.
     Checkpoint(u64),
-    /// A part of a large checkpoint, counted from 1.
-    Part(u64, u32),
+}
+
+impl LogFile {
+    /// Its number.
+    pub fn number(self) -> u64 {
+        match self {
+            Self::Entry(number) | Self::Checkpoint(number) => number,
+        }
+    }
+
+    /// Whether it is a checkpoint.
+    pub fn is_checkpoint(self) -> bool {
+        matches!(self, Self::Checkpoint(_))
+    }
+
+    /// Where the objects of this number and later ones start in a listing of the log's folder.
+    pub fn listing_start(number: u64) -> String {
+        format!("{number:020}")
+    }
 }
 
 /// The name of the hint where the newest checkpoint is.
@@ -99,7 +116,6 @@ impl LogFile {
         match self {
             Self::Entry(number) => format!("{number:020}.json"),
             Self::Checkpoint(number) => format!("{number:020}.checkpoint"),
-            Self::Part(number, part) => format!("{number:020}.checkpoint.{part:06}"),
         }
     }
 
@@ -110,10 +126,7 @@ impl LogFile {
         match rest {
             "json" => Some(Self::Entry(number)),
             "checkpoint" => Some(Self::Checkpoint(number)),
-            part => Some(Self::Part(
-                number,
-                part.strip_prefix("checkpoint.")?.parse().ok()?,
-            )),
+            _ => None,
         }
     }
 }
@@ -140,11 +153,7 @@ mod tests {
 
     #[test]
     fn names_of_log_files_come_back() {
-        for file in [
-            LogFile::Entry(7),
-            LogFile::Checkpoint(u64::MAX),
-            LogFile::Part(12, 3),
-        ] {
+        for file in [LogFile::Entry(7), LogFile::Checkpoint(u64::MAX)] {
             assert_eq!(LogFile::parse(&file.name()), Some(file));
         }
         assert_eq!(LogFile::parse(CHECKPOINT_HINT), None);

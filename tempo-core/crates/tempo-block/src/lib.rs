@@ -4,6 +4,7 @@
 //! Not here: who sends spans, rings, HTTP, limits of tenants.
 
 pub mod layout;
+pub mod log;
 pub mod meta;
 pub mod ranges;
 pub mod store;
