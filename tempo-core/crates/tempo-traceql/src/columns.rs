@@ -30,6 +30,9 @@ pub trait SpanBatch: Send + Sync {
     /// The values of `field` in the selected rows. A field that no span has is an empty column, not an error.
     fn column(&self, field: &Field, selection: Selection<'_>) -> Result<Column, FetchError>;
 
+    /// The keys that some span's attributes in a scope have, each once, in no particular order.
+    fn attribute_keys(&self, scope: Scope) -> Result<Vec<String>, FetchError>;
+
     /// For every row, its trace's index in [`SpanBatch::traces`].
     fn trace_ordinals(&self) -> Result<Arc<[u32]>, FetchError>;
 

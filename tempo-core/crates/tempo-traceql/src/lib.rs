@@ -16,6 +16,7 @@ mod lexer;
 mod parser;
 pub mod plan;
 pub mod search;
+pub mod tags;
 
 pub use ast::Query;
 pub use error::QueryError;
@@ -26,4 +27,9 @@ pub fn parse(text: &str) -> Result<Query, QueryError> {
     let query = parser::parse(text)?;
     check::check(&query)?;
     Ok(query)
+}
+
+/// Parses what names a value of a span: `span.http.method`, `.foo`, `name`, `event:name`.
+pub fn parse_attribute(text: &str) -> Result<ast::Attribute, QueryError> {
+    parser::parse_attribute(text)
 }

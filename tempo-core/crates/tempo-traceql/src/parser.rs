@@ -11,7 +11,7 @@ mod field;
 mod operand;
 mod pipeline;
 
-use crate::ast::{Hint, Query, Root, Static};
+use crate::ast::{Attribute, Hint, Query, Root, Static};
 use crate::error::QueryError;
 use crate::lexer::{Token, TokenKind, error_at, tokens};
 
@@ -34,6 +34,19 @@ pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
     };
     parser.expect_end()?;
     Ok(Query { root, hints })
+}
+
+/// Parses the name of a value of a span, and nothing else.
+pub(crate) fn parse_attribute(text: &str) -> Result<Attribute, QueryError> {
+    let mut parser = Parser {
+        text,
+        tokens: tokens(text)?,
+        position: 0,
+        depth: 0,
+    };
+    let attribute = parser.attribute()?;
+    parser.expect_end()?;
+    Ok(attribute)
 }
 
 pub(crate) struct Parser<'a> {

@@ -149,13 +149,18 @@ impl Search {
 
     /// The traces of a batch that match: newest first, at most as many as asked for.
     pub fn run(&self, batch: &dyn SpanBatch) -> Result<Vec<TraceMatch>, EvaluateError> {
-        if batch.is_empty() || !self.plan.may_match(&|condition| batch.may_match(condition)) {
-            return Ok(Vec::new());
-        }
         let source = Source::new(batch);
-        let sets = evaluate::run(&source, &self.pipeline)?;
+        let sets = self.spansets(&source)?;
         let chosen = self.newest(&source, sets)?;
         Ok(answer::answer(&source, &chosen, &self.attributes, self.options)?)
+    }
+
+    /// The spansets of a batch.
+    pub(crate) fn spansets(&self, source: &Source<'_>) -> Result<Vec<Spanset>, EvaluateError> {
+        if source.all_rows().is_empty() || !self.plan.may_match(&|condition| source.may_match(condition)) {
+            return Ok(Vec::new());
+        }
+        evaluate::run(source, &self.pipeline)
     }
 
     /// The spansets of the newest traces, trace by trace.

@@ -7,7 +7,7 @@ use super::predicate::present;
 use super::rows::RowSet;
 use super::tree::Tree;
 use crate::ast::{Attribute, Intrinsic, Scope};
-use crate::columns::{Column, FetchError, Field, Part, Rows, SpanBatch, TraceRow, Values};
+use crate::columns::{Column, Condition, FetchError, Field, Part, Rows, SpanBatch, TraceRow, Values};
 
 /// A batch with what was derived of it so far.
 pub(crate) struct Source<'a> {
@@ -40,6 +40,10 @@ impl<'a> Source<'a> {
         RowSet::All(self.batch.len() as u32)
     }
 
+    pub(crate) fn may_match(&self, condition: &Condition) -> bool {
+        self.batch.may_match(condition)
+    }
+
     pub(crate) fn traces(&self) -> Result<&[TraceRow], FetchError> {
         once(&self.traces, || self.batch.traces()).map(|traces| &**traces)
     }
@@ -54,6 +58,10 @@ impl<'a> Source<'a> {
             Ok(Tree::new(&parents, self.ordinals()?, self.traces()?))
         };
         once(&self.tree, make)
+    }
+
+    pub(crate) fn attribute_keys(&self, scope: Scope) -> Result<Vec<String>, FetchError> {
+        self.batch.attribute_keys(scope)
     }
 
     /// The stored column of a field.

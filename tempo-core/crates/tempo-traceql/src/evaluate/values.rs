@@ -147,7 +147,8 @@ pub(crate) fn cells(column: &Column, rows: &RowSet) -> Vec<Cell> {
     cells
 }
 
-fn value_at(values: &Values, index: usize) -> Option<Static> {
+/// The value at an index.
+pub(crate) fn value_at(values: &Values, index: usize) -> Option<Static> {
     Some(match values {
         Values::Int(values) => Static::Int(*values.get(index)?),
         Values::Float(values) => Static::Float(*values.get(index)?),

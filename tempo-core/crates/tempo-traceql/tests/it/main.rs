@@ -6,3 +6,4 @@ mod departures;
 mod memory;
 mod parse;
 mod search;
+mod tags;

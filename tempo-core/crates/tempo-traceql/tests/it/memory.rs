@@ -1,6 +1,6 @@
 //! A batch in memory, made of the conformance data's traces.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use tempo_traceql::search::{Search, SearchOptions};
 
 #[derive(Deserialize, Clone)]
 pub(crate) struct Dataset {
-    base_unix_seconds: u64,
+    pub(crate) base_unix_seconds: u64,
     traces: Vec<Trace>,
 }
 
@@ -111,6 +111,19 @@ struct Row {
     resource: Arc<Attributes>,
     scope: ScopeOf,
     start_ns: i64,
+}
+
+impl Row {
+    /// The attributes in a scope; of each event or link where it has several.
+    fn attribute_sets(&self, scope: Scope) -> Vec<&Attributes> {
+        match scope {
+            Scope::Span => vec![&self.span.attributes],
+            Scope::Resource => vec![&*self.resource],
+            Scope::Instrumentation => vec![&self.scope.attributes],
+            Scope::Event => self.span.events.iter().map(|event| &event.attributes).collect(),
+            Scope::Link => self.span.links.iter().map(|link| &link.attributes).collect(),
+        }
+    }
 }
 
 /// All traces of a dataset.
@@ -216,14 +229,7 @@ impl Memory {
     fn attributes(&self, scope: Scope, key: &str, selection: Selection<'_>) -> Column {
         let mut parts = Parts::default();
         for (number, row) in self.selected(selection) {
-            let sets: Vec<&Attributes> = match scope {
-                Scope::Span => vec![&row.span.attributes],
-                Scope::Resource => vec![&*row.resource],
-                Scope::Instrumentation => vec![&row.scope.attributes],
-                Scope::Event => row.span.events.iter().map(|event| &event.attributes).collect(),
-                Scope::Link => row.span.links.iter().map(|link| &link.attributes).collect(),
-            };
-            for (entry, attributes) in (0..).zip(sets) {
+            for (entry, attributes) in (0..).zip(row.attribute_sets(scope)) {
                 if let Some(value) = attributes.get(key) {
                     parts.add(number, entry, value);
                 }
@@ -387,6 +393,16 @@ impl SpanBatch for Memory {
         })
     }
 
+    fn attribute_keys(&self, scope: Scope) -> Result<Vec<String>, FetchError> {
+        let keys: BTreeSet<String> = self
+            .rows
+            .iter()
+            .flat_map(|row| row.attribute_sets(scope))
+            .flat_map(|attributes| attributes.keys().cloned())
+            .collect();
+        Ok(keys.into_iter().collect())
+    }
+
     fn trace_ordinals(&self) -> Result<Arc<[u32]>, FetchError> {
         Ok(self.ordinals.as_slice().into())
     }
@@ -410,6 +426,10 @@ impl SpanBatch for Pruned {
 
     fn column(&self, field: &Field, selection: Selection<'_>) -> Result<Column, FetchError> {
         self.0.column(field, selection)
+    }
+
+    fn attribute_keys(&self, scope: Scope) -> Result<Vec<String>, FetchError> {
+        self.0.attribute_keys(scope)
     }
 
     fn trace_ordinals(&self) -> Result<Arc<[u32]>, FetchError> {

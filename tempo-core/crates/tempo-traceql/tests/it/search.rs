@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Deserialize;
 use serde_yaml::Value;
 use tempo_traceql::ast::{Static, go_duration};
-use tempo_traceql::columns::SpanBatch;
+use tempo_traceql::columns::{RootSpan, SpanBatch};
 use tempo_traceql::search::{AttributeValue, Matches, Search, SearchOptions, SpansetMatch, TraceMatch};
 use tempo_traceql::{QueryError, parse};
 
@@ -15,6 +15,24 @@ use crate::memory::{Dataset, Memory, Pruned};
 struct Data {
     datasets: HashMap<String, Dataset>,
     cases: Vec<Value>,
+    trace_metadata: HashMap<String, Vec<Metadata>>,
+}
+
+/// What an answer says of a trace besides its spans; times in whole milliseconds.
+#[derive(Debug, Deserialize, PartialEq)]
+struct Metadata {
+    trace_id: String,
+    root_service_name: String,
+    root_trace_name: String,
+    start_offset_ms: u64,
+    duration_ms: u64,
+    service_stats: BTreeMap<String, Stats>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Stats {
+    span_count: u64,
+    error_count: u64,
 }
 
 #[derive(Deserialize)]
@@ -236,6 +254,54 @@ fn load() -> Option<(HashMap<String, Dataset>, Vec<Case>)> {
         .collect();
     assert_eq!(cases.len(), 1121);
     Some((data.datasets, cases))
+}
+
+#[test]
+fn traces_are_told_with_their_root_times_and_services() {
+    let Some(text) = crate::conformance::file("traceql-eval.yaml") else {
+        return;
+    };
+    let data: Data = serde_yaml::from_str(&text).expect("read the metadata");
+    for (name, mut expected) in data.trace_metadata {
+        let dataset = data.datasets[&name].clone();
+        let base_ns = dataset.base_unix_seconds * SECOND;
+        let options = SearchOptions {
+            limit: 0,
+            ..SearchOptions::default()
+        };
+        let search = Search::new(&parse("{}").expect("parse"), options).expect("prepare");
+        let mut found: Vec<Metadata> = search
+            .run(&Memory::new(dataset))
+            .expect("run")
+            .into_iter()
+            .map(|trace| metadata(&trace, base_ns))
+            .collect();
+        found.sort_by(|left, right| left.trace_id.cmp(&right.trace_id));
+        expected.sort_by(|left, right| left.trace_id.cmp(&right.trace_id));
+        assert_eq!(found, expected);
+    }
+}
+
+fn metadata(trace: &TraceMatch, base_ns: u64) -> Metadata {
+    let root = |name: fn(&RootSpan) -> &str| trace.root.as_ref().map_or("", name).to_owned();
+    Metadata {
+        trace_id: format!("{:x}", u128::from_be_bytes(trace.trace_id)),
+        root_service_name: root(|root| &root.service),
+        root_trace_name: root(|root| &root.name),
+        start_offset_ms: (trace.start_ns - base_ns) / 1_000_000,
+        duration_ms: (trace.end_ns - trace.start_ns) / 1_000_000,
+        service_stats: trace
+            .services
+            .iter()
+            .map(|(name, stats)| {
+                let stats = Stats {
+                    span_count: stats.spans,
+                    error_count: stats.errors,
+                };
+                (name.clone(), stats)
+            })
+            .collect(),
+    }
 }
 
 /// The batches that `split` makes of each dataset.
