@@ -1,4 +1,9 @@
 //! Appending to the WAL: one writer alone, and many that share syncs.
+#![allow(
+    clippy::panic,
+    missing_docs,
+    reason = "a bench ends by panicking; criterion's macros make undocumented items"
+)]
 
 use std::sync::Arc;
 

@@ -46,11 +46,11 @@ use crate::store::Store;
 use reader::Cursor;
 
 /// A look at the log that is older than this when its answer arrives is thrown away and the log opened anew (L6).
-pub const MAX_SLEEP: Duration = Duration::from_secs(12 * 3600);
+pub const MAX_SLEEP: Duration = Duration::from_hours(12);
 
 /// Entries stay this long, on the store's clock, after a checkpoint that holds them was written (L7). Twice
 /// [`MAX_SLEEP`], so that whoever may still trust its last look finds every entry after it.
-pub const MIN_ENTRY_AGE: Duration = Duration::from_secs(24 * 3600);
+pub const MIN_ENTRY_AGE: Duration = Duration::from_hours(24);
 
 /// A checkpoint is written every so many entries.
 pub const CHECKPOINT_INTERVAL: u64 = 64;

@@ -63,9 +63,9 @@ pub enum BlocksRefusal {
         /// The output.
         block: Ulid,
     },
-    /// A block to be condemned that is live or was condemned before.
-    #[error("block {block} cannot be condemned: it is listed")]
-    Listed {
+    /// A block to be condemned that is live.
+    #[error("block {block} cannot be condemned: it is live")]
+    Live {
         /// The block.
         block: Ulid,
     },
@@ -144,8 +144,8 @@ impl Fold for Blocks {
         if let Some(meta) = add.iter().find(|meta| used(&meta.id) || !new.insert(meta.id)) {
             return Err(BlocksRefusal::BlockGone { block: meta.id });
         }
-        if let Some(block) = condemn.iter().find(|block| used(block)) {
-            return Err(BlocksRefusal::Listed { block: *block });
+        if let Some(block) = condemn.iter().find(|block| self.live.contains_key(block)) {
+            return Err(BlocksRefusal::Live { block: *block });
         }
         self.check_covers(covers)
     }

@@ -27,7 +27,7 @@ pub struct Grace {
 impl Default for Grace {
     fn default() -> Self {
         Self {
-            removed: Duration::from_secs(3600),
+            removed: Duration::from_hours(1),
             unlisted: super::MIN_ENTRY_AGE,
         }
     }
@@ -73,9 +73,8 @@ impl CommitLog {
                 {
                     doomed.push(files.paths);
                 }
-                Some(_) => {}
                 None if older(grace.unlisted, files.newest) => condemn.push(block),
-                None => {}
+                Some(_) | None => {}
             }
         }
         let cleaned = Cleaned {

@@ -153,7 +153,7 @@ impl Fold for Streams {
                 self.streams.insert(*epoch, stream);
             }
             StreamChange::Close { epoch, ends } => {
-                self.set(*epoch, StreamState::Closed { ends: ends.clone() })
+                self.set(*epoch, StreamState::Closed { ends: ends.clone() });
             }
             StreamChange::Lost { epoch } => self.set(*epoch, StreamState::Lost),
             StreamChange::Finish { epoch } => {
@@ -167,9 +167,10 @@ impl Fold for Streams {
         let epoch = change.epoch();
         let finished = self.finished.contains_key(&epoch);
         match (change, self.get(epoch).map(|stream| &stream.state)) {
-            (StreamChange::Open { .. }, Some(_)) => true,
             (StreamChange::Close { ends, .. }, Some(StreamState::Closed { ends: known })) => ends == known,
-            (StreamChange::Lost { .. }, Some(StreamState::Lost)) => true,
+            (StreamChange::Open { .. }, Some(_)) | (StreamChange::Lost { .. }, Some(StreamState::Lost)) => {
+                true
+            }
             _ => finished,
         }
     }

@@ -16,7 +16,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// After the first attempt, and for all of them together.
 const MAX_RETRIES: usize = 5;
-const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
+const RETRY_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(super) fn s3(settings: &S3Settings) -> Result<AmazonS3, StoreError> {
     require(&settings.bucket, "s3", "bucket")?;

@@ -1,14 +1,18 @@
 //! The look at a store before a process is ready: can it write, read, and refuse a second create?
 
 use bytes::Bytes;
+use futures::future::try_join_all;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode};
 use tempo_runtime::Environment;
 
 use super::{Problem, StoreError};
 
-/// Creates a key, tries to create it again, reads and removes it. The commit log is only as good as the refusal of the
-/// second create, and old S3 servers ignore the condition without a word.
+/// How many creates of one key are sent at once: a server that looks first and writes then lets more than one through.
+const RACERS: usize = 4;
+
+/// Creates a key, tries to create it again (several times at once), reads and removes it. The commit log is only as good
+/// as the refusal of the second create, and old S3 servers ignore the condition without a word.
 pub async fn probe(env: &Environment, store: &dyn ObjectStore) -> Result<(), StoreError> {
     let id = env.new_ulid();
     let path = Path::from("_probe").join(id.to_string());
@@ -25,20 +29,29 @@ pub async fn probe(env: &Environment, store: &dyn ObjectStore) -> Result<(), Sto
         })
     };
 
-    let content = Bytes::from(id.to_string());
-    create(store, &path, content.clone())
-        .await
-        .map_err(failed("write to"))?;
-    // A first create that was repeated after a lost answer is refused as well; the bytes below decide.
+    let attempts = (0..RACERS).map(|racer| {
+        let content = Bytes::from(format!("{id} {racer}"));
+        let path = &path;
+        async move { Ok((create(store, path, content.clone()).await?, content)) }
+    });
+    let raced: Vec<(Created, Bytes)> = try_join_all(attempts).await.map_err(failed("write to"))?;
     let second = create(store, &path, Bytes::from_static(b"second"))
         .await
         .map_err(failed("write to"))?;
     let read = read(store, &path).await.map_err(failed("read from"))?;
     let removed = store.delete(&path).await;
-    if second == Created::New || read == "second" {
+    // None may win: a create that was repeated after a lost answer is refused by what it wrote itself.
+    let winners = raced
+        .iter()
+        .filter(|(created, _)| *created == Created::New)
+        .count();
+    if winners > 1 || second == Created::New {
         return wrong("probe", Problem::ConditionIgnored);
     }
-    if read != content {
+    let written = raced
+        .iter()
+        .any(|(created, content)| *content == read && (winners == 0 || *created == Created::New));
+    if !written {
         return wrong("probe", Problem::WrongAnswer);
     }
     removed.map_err(failed("delete from"))

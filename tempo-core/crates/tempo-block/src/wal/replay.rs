@@ -104,10 +104,10 @@ fn read_segment(segment: &FoundSegment, path: PathBuf, bytes: &Bytes) -> (Replay
     let good_length = segment.good_length.map_or(bytes.len(), |length| length as usize);
     let good = bytes.slice(..good_length.min(bytes.len()));
     let mut scan = scan(segment.id.epoch, &good);
-    if segment.last {
-        if let Some(tail) = scan.torn_tail(good.len()) {
-            tracing::info!(file = %path.display(), offset = tail.offset, length = tail.length, "left out a record that was being written when the process ended");
-        }
+    if segment.last
+        && let Some(tail) = scan.torn_tail(good.len())
+    {
+        tracing::info!(file = %path.display(), offset = tail.offset, length = tail.length, "left out a record that was being written when the process ended");
     }
     let Scan { records, gaps } = scan;
     let mut damage: Vec<Damage> = gaps
@@ -126,7 +126,9 @@ fn read_segment(segment: &FoundSegment, path: PathBuf, bytes: &Bytes) -> (Replay
         });
     }
     let mut held = Held::default();
-    records.iter().for_each(|record| held.add(record));
+    for record in &records {
+        held.add(record);
+    }
     let closed = ClosedSegment {
         id: segment.id,
         bytes: segment.bytes,

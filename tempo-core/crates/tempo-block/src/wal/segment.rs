@@ -74,7 +74,9 @@ impl SegmentWriter {
         };
         match segment.append(&records, durability) {
             Ok(()) => {
-                records.iter().for_each(|record| segment.held.add(record));
+                for record in &records {
+                    segment.held.add(record);
+                }
                 self.next.extend(next);
                 self.open = Some(segment);
                 Ok(records)

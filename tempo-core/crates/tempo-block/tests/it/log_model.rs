@@ -24,6 +24,7 @@ use tempo_runtime::Environment;
 use tokio::task::JoinHandle;
 use ulid::Ulid;
 
+pub(crate) use actors::meta;
 use actors::{Actor, Ledger, Role};
 use world::{ActorStore, Grain, Verdict, World};
 
@@ -165,12 +166,11 @@ impl Model {
     }
 
     fn start(&mut self, role: Role, opened: Option<(usize, Actor, CommitLog)>) {
-        let (number, actor, log) = match opened {
-            Some((number, actor, log)) => (number, actor, Some(log)),
-            None => {
-                let (number, actor) = self.actor(role.clone());
-                (number, actor, None)
-            }
+        let (number, actor, log) = if let Some((number, actor, log)) = opened {
+            (number, actor, Some(log))
+        } else {
+            let (number, actor) = self.actor(role.clone());
+            (number, actor, None)
         };
         let world = Arc::clone(&self.world);
         let task = tokio::spawn(async move {

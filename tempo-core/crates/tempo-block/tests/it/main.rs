@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod log;
 mod log_model;
+mod store;
 mod wal;
 mod wal_formats;

@@ -99,6 +99,10 @@ impl World {
         self.gated.load(Ordering::Relaxed) && (self.grain == Grain::Every || (entry && !listing))
     }
 
+    #[allow(
+        clippy::default_trait_access,
+        reason = "the type is of a crate that we do not depend on"
+    )]
     fn stamp(&self, object: &mut ObjectMeta) {
         let written = self
             .written
@@ -227,7 +231,9 @@ impl ObjectStore for ActorStore {
                     .await
             };
             let mut listed = this.around(&prefix, true, list).await?;
-            listed.iter_mut().for_each(|object| this.world.stamp(object));
+            for object in &mut listed {
+                this.world.stamp(object);
+            }
             Ok::<_, Error>(futures::stream::iter(listed.into_iter().map(Ok)))
         };
         futures::stream::once(listing).try_flatten().boxed()
