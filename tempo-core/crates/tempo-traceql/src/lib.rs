@@ -13,6 +13,7 @@ mod error;
 mod evaluate;
 mod fold;
 mod lexer;
+pub mod metrics;
 mod parser;
 pub mod plan;
 pub mod search;

@@ -1,9 +1,8 @@
-//! What is computed of the spans of a set, and the values that `by()` groups by.
+//! What is computed of the spans of a set.
 
 use super::values::Cell;
-use crate::ast::{AggregateFunction, Expression, Operator, Static};
+use crate::ast::{AggregateFunction, Operator, Static};
 use crate::fold::{arithmetic, compare};
-use crate::search::AttributeValue;
 
 /// The function of the numbers among `cells`; of several values of one span the first counts. `None` without numbers.
 pub(super) fn aggregate<'a>(
@@ -50,15 +49,6 @@ fn add(left: &Static, right: &Static) -> Option<Static> {
             Some(Static::Duration(left.saturating_add(*right)))
         }
         _ => arithmetic(Operator::Add, left, right),
-    }
-}
-
-/// What a span is grouped by: `nil` for missing attributes, `false` for what could not be computed.
-pub(super) fn group(expression: &Expression, cell: &Cell) -> AttributeValue {
-    match (cell, expression) {
-        (Cell::Array(values), _) => AttributeValue::Array(values.clone()),
-        (Cell::Missing, Expression::Attribute(_)) => AttributeValue::One(Static::String("nil".to_owned())),
-        (cell, _) => AttributeValue::One(cell.first().cloned().unwrap_or(Static::Bool(false))),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::EvaluateError;
-use super::aggregate::{aggregate, group};
+use super::aggregate::aggregate;
 use super::filter::holds;
 use super::rows::{RowSet, intersection, sorted};
 use super::source::Source;
 use super::structural::related;
-use super::values::{Cell, values};
+use super::values::{Cell, group, values};
 use crate::ast::{
     Aggregate, Expression, Operator, Pipeline, ScalarExpression, SpansetExpression, SpansetOperator, Stage,
     Static,

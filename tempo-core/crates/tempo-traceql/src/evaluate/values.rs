@@ -8,6 +8,7 @@ use super::source::Source;
 use crate::ast::{Expression, Kind, Operator, Static, Status, UnaryOperator};
 use crate::columns::{Column, Values};
 use crate::fold::{arithmetic, compare};
+use crate::search::AttributeValue;
 
 /// The value of an expression for one row.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -168,4 +169,13 @@ pub(crate) fn value_at(values: &Values, index: usize) -> Option<Static> {
         Values::SpanId(ids) => Static::String(hex(ids.get(index)?)),
         Values::TraceId(ids) => Static::String(hex(ids.get(index)?)),
     })
+}
+
+/// What a span is grouped by: `nil` for missing attributes, `false` for what could not be computed.
+pub(crate) fn group(expression: &Expression, cell: &Cell) -> AttributeValue {
+    match (cell, expression) {
+        (Cell::Array(values), _) => AttributeValue::Array(values.clone()),
+        (Cell::Missing, Expression::Attribute(_)) => AttributeValue::One(Static::String("nil".to_owned())),
+        (cell, _) => AttributeValue::One(cell.first().cloned().unwrap_or(Static::Bool(false))),
+    }
 }

@@ -4,6 +4,7 @@
 mod conformance;
 mod departures;
 mod memory;
+mod metrics;
 mod parse;
 mod search;
 mod tags;
