@@ -44,6 +44,10 @@ trait Chooser {
 struct Drawn {
     random: StdRng,
     steps: usize,
+    /// Of a hundred steps, how many let hours pass.
+    sleeps: u32,
+    /// Who went last: mostly goes on, so that the others pause for many steps.
+    favourite: usize,
 }
 
 /// After so many steps nothing bad happens any more, so that everyone gets to an end.
@@ -52,15 +56,20 @@ const TROUBLED_STEPS: usize = 600;
 impl Chooser for Drawn {
     fn choose(&mut self, waiting: &[usize]) -> Step {
         self.steps += 1;
-        let actor = waiting[self.random.random_range(0..waiting.len())];
+        if !waiting.contains(&self.favourite) || self.random.random_range(0..100) < 15 {
+            self.favourite = waiting[self.random.random_range(0..waiting.len())];
+        }
+        let actor = self.favourite;
         if self.steps > TROUBLED_STEPS {
             return Step::Release(actor, Verdict::Proceed);
         }
+        if self.random.random_range(0..100) < self.sleeps {
+            return Step::Sleep(Duration::from_hours(self.random.random_range(1..40)));
+        }
         match self.random.random_range(0..100) {
             0..3 => Step::Crash(actor),
-            3..6 => Step::Sleep(Duration::from_secs(3600 * self.random.random_range(1..40))),
-            6..10 => Step::Release(actor, Verdict::Refuse),
-            10..14 => Step::Release(actor, Verdict::LoseAnswer),
+            3..7 => Step::Release(actor, Verdict::Refuse),
+            7..11 => Step::Release(actor, Verdict::LoseAnswer),
             _ => Step::Release(actor, Verdict::Proceed),
         }
     }
@@ -367,32 +376,52 @@ fn a_writer_a_compactor_and_a_reader_agree_in_every_order() {
     assert!(runs > 100, "only {runs} interleavings");
 }
 
-#[test]
-fn seeds_of_a_busy_world_hold() {
-    let seeds: u64 = std::env::var("TEMPO_MODEL_SEEDS")
+/// Runs drawn schedules of the roles; `TEMPO_MODEL_SEEDS` asks for more of them than `seeds`.
+fn draw(seeds: u64, sleeps: u32, roles: &[Role]) {
+    let seeds = std::env::var("TEMPO_MODEL_SEEDS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(150);
+        .unwrap_or(seeds);
     for seed in 0..seeds {
-        let roles = vec![
-            writer(1, 6, 2),
-            writer(1, 6, 3),
-            writer(2, 4, 1),
-            Role::Compactor { rounds: 3 },
-            Role::Compactor { rounds: 3 },
-            Role::Reader { rounds: 6 },
-            Role::Janitor { rounds: 4 },
-        ];
         let mut chooser = Drawn {
             random: StdRng::seed_from_u64(seed),
             steps: 0,
+            sleeps,
+            favourite: 0,
         };
         let run = std::panic::AssertUnwindSafe(|| {
-            runtime().block_on(Model::new(Grain::Every, seed, roles).run(&mut chooser));
+            runtime().block_on(Model::new(Grain::Every, seed, roles.to_vec()).run(&mut chooser));
         });
         if let Err(panic) = std::panic::catch_unwind(run) {
             eprintln!("seed {seed} failed");
             std::panic::resume_unwind(panic);
         }
     }
+}
+
+#[test]
+fn seeds_of_a_busy_world_hold() {
+    let roles = [
+        writer(1, 6, 2),
+        writer(1, 6, 3),
+        writer(2, 4, 1),
+        Role::Compactor { rounds: 3 },
+        Role::Compactor { rounds: 3 },
+        Role::Reader { rounds: 6 },
+        Role::Janitor { rounds: 4 },
+    ];
+    draw(100, 3, &roles);
+}
+
+#[test]
+fn seeds_of_a_sleepy_world_hold() {
+    draw(
+        300,
+        12,
+        &[
+            writer(1, 3, 1),
+            Role::Janitor { rounds: 8 },
+            Role::Reader { rounds: 3 },
+        ],
+    );
 }
