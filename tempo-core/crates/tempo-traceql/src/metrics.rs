@@ -78,7 +78,7 @@ impl TimeRange {
 pub struct Series {
     /// The values of `by()`, or the function's name as `__name__`; `p` of quantiles, `__bucket` of histograms.
     pub labels: BTreeMap<String, AttributeValue>,
-    /// Unix time in nanoseconds, and the value; ascending. Times without a value are left out.
+    /// Unix time in nanoseconds, and the value; ascending. Times without a value are left out; a value may be infinite.
     pub samples: Vec<(u64, f64)>,
 }
 

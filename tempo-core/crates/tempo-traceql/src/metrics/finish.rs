@@ -38,7 +38,7 @@ pub(super) fn finish(metrics: &Metrics, partial: &Partial) -> Vec<Series> {
             .values
             .iter()
             .enumerate()
-            .filter(|(_, value)| value.is_finite())
+            .filter(|(_, value)| !value.is_nan())
             .map(|(sample, value)| (metrics.range.time_ns(sample), *value))
             .collect(),
         labels: line.labels,
@@ -120,7 +120,7 @@ fn variants<'a>(function: &'a MetricsFunction, grouped: &Grouped) -> Vec<(Label,
                 let value = move |found: Option<&Accumulator>, _: TimeRange| {
                     let histogram = found.and_then(|found| found.histogram.as_ref());
                     let quantile = histogram.and_then(|histogram| histogram.quantile(*share));
-                    quantile.map_or(f64::NAN, |quantile| quantile / scale(function))
+                    quantile.map_or(0.0, |quantile| quantile / scale(function))
                 };
                 (number("p", *share), Box::new(value))
             };
@@ -161,7 +161,10 @@ fn value(function: &MetricsFunction, found: Option<&Accumulator>, range: TimeRan
 }
 
 fn binary(operator: Operator, left: Value, right: Value) -> Value {
-    let compute = |left: f64, right: f64| floats(operator, left, right).unwrap_or(f64::NAN);
+    let compute = |left: f64, right: f64| match operator {
+        Operator::Divide if right == 0.0 => f64::NAN,
+        _ => floats(operator, left, right).unwrap_or(f64::NAN),
+    };
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => Value::Number(compute(left, right)),
         (Value::Lines(lines), Value::Number(right)) => {
@@ -240,7 +243,7 @@ fn best(mut lines: Vec<Line>, count: i64, largest: bool) -> Vec<Line> {
                 .copied()
         };
         let mut order: Vec<usize> = (0..lines.len())
-            .filter(|index| value(index).is_some_and(f64::is_finite))
+            .filter(|index| value(index).is_some_and(|value| !value.is_nan()))
             .collect();
         order.sort_by(|left, right| {
             value(right)

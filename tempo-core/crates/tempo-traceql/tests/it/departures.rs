@@ -3,7 +3,8 @@
 use tempo_traceql::parse;
 use tempo_traceql::search::{Search, SearchOptions};
 
-use crate::memory::{Dataset, Memory};
+use crate::dataset::Dataset;
+use crate::memory::Memory;
 
 /// A root with two children and a grandchild, and a trace whose root is missing.
 const TRACES: &str = "

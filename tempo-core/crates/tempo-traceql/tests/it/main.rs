@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used)] // Helpers of tests fail them.
 
 mod conformance;
+mod dataset;
 mod departures;
 mod memory;
 mod metrics;

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_yaml::Value;
 use tempo_traceql::Query;
 use tempo_traceql::ast::{Expression, Kind, Pipeline, Root, Scope, SpansetExpression, Stage, Status};
@@ -13,86 +12,7 @@ use tempo_traceql::columns::{
 };
 use tempo_traceql::search::{Search, SearchOptions};
 
-#[derive(Deserialize, Clone)]
-pub(crate) struct Dataset {
-    pub(crate) base_unix_seconds: u64,
-    traces: Vec<Trace>,
-}
-
-impl Dataset {
-    /// A dataset for each trace.
-    pub(crate) fn by_trace(self) -> Vec<Self> {
-        let single = |trace| Self {
-            traces: vec![trace],
-            base_unix_seconds: self.base_unix_seconds,
-        };
-        self.traces.into_iter().map(single).collect()
-    }
-}
-
-#[derive(Deserialize, Clone)]
-struct Trace {
-    trace_id: String,
-    batches: Vec<Batch>,
-}
-
-type Attributes = BTreeMap<String, Value>;
-
-#[derive(Deserialize, Clone)]
-struct Batch {
-    #[serde(default)]
-    resource: Attributes,
-    #[serde(default)]
-    scope: ScopeOf,
-    spans: Vec<Span>,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(default)]
-struct ScopeOf {
-    name: String,
-    version: String,
-    attributes: Attributes,
-}
-
-#[derive(Deserialize, Clone)]
-struct Span {
-    #[serde(rename = "span_id")]
-    id: String,
-    #[serde(rename = "parent_span_id")]
-    parent_id: Option<String>,
-    name: String,
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    status_message: String,
-    start_ms: f64,
-    duration_ms: f64,
-    #[serde(default)]
-    attributes: Attributes,
-    #[serde(default)]
-    events: Vec<Event>,
-    #[serde(default)]
-    links: Vec<Link>,
-}
-
-#[derive(Deserialize, Clone)]
-struct Event {
-    name: String,
-    offset_ms: f64,
-    #[serde(default)]
-    attributes: Attributes,
-}
-
-#[derive(Deserialize, Clone)]
-struct Link {
-    trace_id: String,
-    span_id: String,
-    #[serde(default)]
-    attributes: Attributes,
-}
+use crate::dataset::{Attributes, Dataset, ScopeOf, Span, Trace};
 
 fn nanos(millis: f64) -> i64 {
     (millis * 1e6).round() as i64

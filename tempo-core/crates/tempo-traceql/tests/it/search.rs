@@ -9,7 +9,8 @@ use tempo_traceql::columns::{RootSpan, SpanBatch};
 use tempo_traceql::search::{AttributeValue, Matches, Search, SearchOptions, SpansetMatch, TraceMatch};
 use tempo_traceql::{QueryError, parse};
 
-use crate::memory::{Dataset, Memory, Pruned};
+use crate::dataset::Dataset;
+use crate::memory::{Memory, Pruned};
 
 #[derive(Deserialize)]
 struct Data {

@@ -8,7 +8,8 @@ use tempo_traceql::ast::Scope;
 use tempo_traceql::parse_attribute;
 use tempo_traceql::tags::TagFilter;
 
-use crate::memory::{Dataset, Memory};
+use crate::dataset::Dataset;
+use crate::memory::Memory;
 
 #[derive(Deserialize)]
 struct Data {
