@@ -1,4 +1,5 @@
 //! The syntax tree of a query. Its `Display` is the canonical text: operators fully parenthesised.
+//! It parses to the same tree, unless its parentheses are nested deeper than the parser allows (200).
 
 mod display;
 mod value;

@@ -17,6 +17,9 @@ use crate::lexer::{Token, TokenKind, error_at, tokens};
 
 /// How deep brackets and operators may be nested.
 const MAX_DEPTH: usize = 200;
+/// How many operators and stages a query may have: chains of them make trees as deep as they are long, and what walks the trees
+/// recurses.
+const MAX_OPERATORS: usize = 400;
 
 /// Parses `text`, without asking whether it makes sense (see [`crate::check`]).
 pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
@@ -25,6 +28,7 @@ pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
         tokens: tokens(text)?,
         position: 0,
         depth: 0,
+        operators: 0,
     };
     let root = parser.root()?;
     let hints = if parser.take_word("with") {
@@ -43,6 +47,7 @@ pub(crate) fn parse_attribute(text: &str) -> Result<Attribute, QueryError> {
         tokens: tokens(text)?,
         position: 0,
         depth: 0,
+        operators: 0,
     };
     let attribute = parser.attribute()?;
     parser.expect_end()?;
@@ -54,6 +59,7 @@ pub(crate) struct Parser<'a> {
     tokens: Vec<Token>,
     position: usize,
     depth: usize,
+    operators: usize,
 }
 
 impl Parser<'_> {
@@ -192,6 +198,18 @@ impl Parser<'_> {
             .get(self.position)
             .map_or(self.text.len(), |token| token.offset);
         error_at(self.text, offset, message)
+    }
+
+    /// Takes an operator, or the bar before a stage.
+    fn take_operator(&mut self) -> Result<(), QueryError> {
+        self.operators += 1;
+        if self.operators > MAX_OPERATORS {
+            return Err(self.error(format!(
+                "the query has more than {MAX_OPERATORS} operators; a regular expression says 'one of many' shorter"
+            )));
+        }
+        self.position += 1;
+        Ok(())
     }
 
     /// Runs `parse` one level deeper.

@@ -86,3 +86,55 @@ fn condition(attribute: &Attribute, operator: Operator, operand: &Static) -> Con
         operand: operand.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ast::Root;
+
+    /// Whether the query may match where only the conditions on `keys` can be satisfied.
+    fn may_match(query: &str, keys: &[&str]) -> bool {
+        let query = crate::parse(query).expect("parse");
+        let Root::Search(pipeline) = &query.root else {
+            panic!("a search")
+        };
+        let known = |condition: &Condition| match &condition.attribute {
+            Attribute::Unscoped(key) => keys.contains(&key.as_str()),
+            _ => true,
+        };
+        Plan::new(pipeline).may_match(&known)
+    }
+
+    #[test]
+    fn all_and_any_conditions_prune() {
+        let query = "{ .a = 1 && (.b = 2 || .c > 3) }";
+        assert!(may_match(query, &["a", "c"]));
+        assert!(!may_match(query, &["b", "c"]));
+        assert!(!may_match(query, &["a"]));
+    }
+
+    #[test]
+    fn spansets_and_stages_prune() {
+        assert!(!may_match("{ .a = 1 } >> { .b = 1 }", &["b"]));
+        assert!(may_match("{ .a = 1 } !>> { .b = 1 }", &["b"]));
+        assert!(may_match("{ .a = 1 } || { .b = 1 }", &["b"]));
+        assert!(!may_match("{ .a = 1 } | { .b = 1 }", &["a"]));
+        assert!(!may_match(
+            "({ .a = 1 } | count() > 2) && ({ .b = 1 } | count() > 2)",
+            &["a"]
+        ));
+    }
+
+    #[test]
+    fn what_holds_without_a_value_does_not_prune() {
+        for query in [
+            "{ !(.a = 1) }",
+            "{ .a = nil }",
+            "{}",
+            "{ .a + 1 = 2 }",
+            "count() > 2",
+        ] {
+            assert!(may_match(query, &[]), "{query}");
+        }
+    }
+}

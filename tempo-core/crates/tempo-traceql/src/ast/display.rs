@@ -1,4 +1,4 @@
-//! The canonical text of a syntax tree, which parses to the same tree.
+//! The canonical text of a syntax tree.
 
 use std::fmt::{self, Display, Formatter, Write};
 

@@ -56,7 +56,7 @@ impl Parser<'_> {
                 if power <= minimum {
                     break;
                 }
-                parser.position += 1;
+                parser.take_operator()?;
                 let right = parser.expression(if right_grouping { power - 1 } else { power })?;
                 left = fold(Expression::Binary {
                     operator,

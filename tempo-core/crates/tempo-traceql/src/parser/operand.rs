@@ -147,7 +147,7 @@ impl Parser<'_> {
                 if power <= minimum {
                     break;
                 }
-                parser.position += 1;
+                parser.take_operator()?;
                 let right = parser.operand(if right_grouping { power - 1 } else { power })?;
                 left = join(symbol, left, right).map_err(|message| parser.error(message))?;
             }

@@ -27,7 +27,8 @@ impl Parser<'_> {
     pub(super) fn stages(&mut self) -> Result<Operand, QueryError> {
         self.nested(|parser| {
             let mut whole = parser.first_stage()?;
-            while parser.take("|") {
+            while parser.is("|") {
+                parser.take_operator()?;
                 whole = parser.next_stage(whole)?;
             }
             Ok(whole)
@@ -118,7 +119,7 @@ impl Parser<'_> {
             }) else {
                 break;
             };
-            self.position += 1;
+            self.take_operator()?;
             let constant = self.constant()?;
             if constant.as_number().is_none() {
                 return Err(self.error("series are compared with a number"));

@@ -26,7 +26,7 @@ traces:
 ";
 
 /// The names of the matching spans, sorted.
-fn names(query: &str) -> String {
+pub(crate) fn names(query: &str) -> String {
     let dataset: Dataset = serde_yaml::from_str(TRACES).expect("read the traces");
     let options = SearchOptions {
         limit: 0,

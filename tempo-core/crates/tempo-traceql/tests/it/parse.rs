@@ -101,6 +101,34 @@ fn deep_nesting_is_an_error_and_no_crash() {
     assert_eq!(label(&format!("{{ {} }}", "1 ^ ".repeat(100_000))), "parse_error");
 }
 
+/// Fewer than a query may have.
+const LINKS: usize = 390;
+
+#[test]
+fn long_chains_are_an_error_and_shorter_ones_evaluated() {
+    for (first, link) in [
+        ("{ .a", " && .a"),
+        ("{ .a", " || .a"),
+        ("{ .a", " = .b"),
+        ("{ .a", " + .b"),
+        ("{}", " >> {}"),
+        ("{}", " | {}"),
+        ("{} | rate()", " > 1"),
+        ("{} | rate()", " | topk(1)"),
+        ("{} | count() > 1", " + 1"),
+        ("({} | rate())", " + 1"),
+    ] {
+        let close = if first.starts_with("{ ") { " }" } else { "" };
+        let chain = |length: usize| format!("{first}{}{close}", link.repeat(length));
+        assert_eq!(label(&chain(100_000)), "parse_error", "{link}");
+        assert_eq!(label(&chain(LINKS)), "ok", "{link}");
+        assert!(!parse(&chain(LINKS)).expect("parse").to_string().is_empty());
+        if !first.contains("rate") {
+            crate::departures::names(&chain(LINKS));
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in ".{0,80}") {
