@@ -17,9 +17,10 @@ pub const ROOT: u32 = u32::MAX;
 /// The parent of a span whose parent is not in the batch, in [`SpanBatch::parents`].
 pub const ORPHAN: u32 = u32::MAX - 1;
 
-/// One row group: a head, or a row group of a block. Rows of one trace need not be neighbours.
+/// One row group: a head, or a row group of a block. Rows of one trace need not be neighbours. A batch does not change:
+/// of a head that grows it is what was published when the batch was made.
 pub trait SpanBatch: Send + Sync {
-    /// How many spans; rows are numbered from zero.
+    /// How many spans, fewer than [`ORPHAN`]; rows are numbered from zero.
     fn len(&self) -> usize;
 
     /// Whether there are no spans.
@@ -242,7 +243,9 @@ pub struct RootSpan {
 ///
 /// `attribute = nil` never occurs; `attribute != nil` stands for "has the attribute". [`Attribute::Unscoped`] is
 /// satisfied by the span's or the resource's. Numbers of all types compare with each other (`200 = 200.0`), an array
-/// satisfies a condition with any element; otherwise values of another type than the operand's satisfy nothing.
+/// satisfies a condition with any element; otherwise values of another type than the operand's satisfy nothing. Status
+/// message, instrumentation name and version, root name and root service are empty strings where they are absent, and
+/// trace ids compare without leading zeros on either side.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition {
     /// The left side.

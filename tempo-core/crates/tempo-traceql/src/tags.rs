@@ -1,9 +1,9 @@
-//! Names and values of attributes, as editors ask for them to complete a query. Not here: the intrinsics' names, which
-//! are fixed, and limits across batches, which the caller keeps by looking at what it has.
+//! Names and values of attributes, as editors ask for them to complete a query. Not here: limits across batches, which
+//! the caller keeps by looking at what it has.
 
 use std::collections::BTreeSet;
 
-use crate::ast::{Attribute, Kind, Query, Scope, Static, Status};
+use crate::ast::{Attribute, INTRINSICS, Intrinsic, Kind, Query, Scope, Static, Status};
 use crate::columns::{Column, Field, Part, SpanBatch, Values};
 use crate::evaluate::values::value_at;
 use crate::evaluate::{EvaluateError, RowSet, Source};
@@ -43,6 +43,23 @@ impl TagValue {
     pub fn kinds() -> impl Iterator<Item = Self> {
         Kind::ALL.into_iter().map(|kind| Self::new(&Static::Kind(kind)))
     }
+}
+
+/// The names of intrinsics that editors offer, sorted: all but the child count and the nested-set numbers.
+pub fn intrinsic_names() -> Vec<&'static str> {
+    let is_offered = |intrinsic: &Intrinsic| {
+        !matches!(
+            intrinsic,
+            Intrinsic::ChildCount
+                | Intrinsic::NestedSetLeft
+                | Intrinsic::NestedSetRight
+                | Intrinsic::NestedSetParent
+        )
+    };
+    let offered = INTRINSICS.iter().filter(|(_, intrinsic)| is_offered(intrinsic));
+    let mut names: Vec<&'static str> = offered.map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    names
 }
 
 /// Which spans are looked at for names and values.
@@ -172,6 +189,13 @@ fn conditions(text: &str) -> Option<Vec<&str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn intrinsics_are_offered_by_both_names() {
+        let names = intrinsic_names();
+        assert_eq!(names.len(), 25);
+        assert!(names.is_sorted() && names.contains(&"name") && names.contains(&"span:name"));
+    }
 
     fn left(text: &str) -> Option<String> {
         readable(text).map(|query| query.to_string())

@@ -25,16 +25,20 @@ traces:
     - {span_id: '0000000000000011', parent_span_id: '0000000000000010', name: orphan, kind: client, start_ms: 5, duration_ms: 5}
 ";
 
+pub(crate) fn memory() -> Memory {
+    let dataset: Dataset = serde_yaml::from_str(TRACES).expect("read the traces");
+    Memory::new(dataset)
+}
+
 /// The names of the matching spans, sorted.
 pub(crate) fn names(query: &str) -> String {
-    let dataset: Dataset = serde_yaml::from_str(TRACES).expect("read the traces");
     let options = SearchOptions {
         limit: 0,
         spans_per_spanset: 0,
         ..SearchOptions::default()
     };
     let search = Search::new(&parse(query).expect("parse"), options).expect("prepare");
-    let found = search.run(&Memory::new(dataset)).expect("run");
+    let found = search.run(&memory()).expect("run");
     let sets = found.iter().flat_map(|trace| &trace.spansets);
     let mut names: Vec<&str> = sets
         .flat_map(|set| &set.spans)

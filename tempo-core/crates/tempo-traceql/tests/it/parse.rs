@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use serde::Deserialize;
-use tempo_traceql::{QueryError, parse};
+use tempo_traceql::metrics::{Metrics, TimeRange};
+use tempo_traceql::search::{Search, SearchOptions};
+use tempo_traceql::{EvaluateError, QueryError, parse};
 
 #[derive(Deserialize)]
 struct Cases {
@@ -21,6 +23,36 @@ fn cases() -> Option<Vec<Case>> {
     let cases: Cases = serde_yaml::from_str(&text).expect("read the cases");
     assert_eq!(cases.cases.len(), 1812);
     Some(cases.cases)
+}
+
+/// Every query that is read is evaluated, or refused with a reason.
+#[test]
+fn every_query_that_is_read_can_be_run() {
+    let Some(cases) = cases() else {
+        return;
+    };
+    let range = TimeRange {
+        start_ns: 0,
+        end_ns: u64::MAX / 2,
+        step_ns: None,
+    };
+    let memory = crate::departures::memory();
+    let mut evaluated = 0;
+    for query in cases.iter().filter_map(|case| parse(&case.query).ok()) {
+        let search =
+            Search::new(&query, SearchOptions::default()).and_then(|search| search.run(&memory).map(drop));
+        let metrics =
+            Metrics::new(&query, range, 0).and_then(|metrics| metrics.add(&memory, &mut metrics.empty()));
+        evaluated += usize::from(search.is_ok() || metrics.is_ok());
+        for error in [search.err(), metrics.err()].into_iter().flatten() {
+            let refused = matches!(
+                error,
+                EvaluateError::Unsupported(_) | EvaluateError::SeveralSpansets(_)
+            );
+            assert!(refused, "{query}: {error}");
+        }
+    }
+    assert_eq!(evaluated, 1285);
 }
 
 fn label(query: &str) -> &'static str {
