@@ -1,0 +1,93 @@
+//! Sending again what was not taken, with growing pauses.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::{SendError, Sender, Sent};
+use crate::config::values;
+
+/// Settings of `retry_on_failure`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetrySettings {
+    /// Whether anything is sent again; true by default.
+    pub enabled: bool,
+    /// The first pause; 5s by default.
+    #[serde(deserialize_with = "values::duration")]
+    pub initial_interval: Duration,
+    /// The longest pause; 30s by default.
+    #[serde(deserialize_with = "values::duration")]
+    pub max_interval: Duration,
+    /// After how long a request is given up; 300s by default, 0 is never.
+    #[serde(deserialize_with = "values::duration")]
+    pub max_elapsed_time: Duration,
+    /// How much longer each pause is than the one before; 1.5 by default.
+    pub multiplier: f64,
+    /// How far a pause may stray from its length, as a part of it; 0.5 by default.
+    pub randomization_factor: f64,
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            initial_interval: Duration::from_secs(5),
+            max_interval: Duration::from_secs(30),
+            max_elapsed_time: Duration::from_mins(5),
+            multiplier: 1.5,
+            randomization_factor: 0.5,
+        }
+    }
+}
+
+impl RetrySettings {
+    pub(super) fn check(&self) -> Result<(), String> {
+        let bound = self.max_elapsed_time;
+        if !bound.is_zero() && (bound < self.initial_interval || bound < self.max_interval) {
+            return Err(
+                "max_elapsed_time is less than initial_interval or max_interval; raise it".to_owned(),
+            );
+        }
+        if !(0.0..=1.0).contains(&self.randomization_factor) {
+            return Err("randomization_factor must lie between 0 and 1".to_owned());
+        }
+        if !self.multiplier.is_finite() || self.multiplier < 0.0 {
+            return Err("multiplier must not be negative".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The pause of length `interval`, strayed.
+    fn strayed(&self, interval: Duration) -> Duration {
+        let factor = self.randomization_factor * (rand::random::<f64>() * 2.0 - 1.0);
+        interval.mul_f64(1.0 + factor)
+    }
+}
+
+/// Sends `payload` until it is taken, refused for good, or given up.
+pub(super) async fn send(
+    sender: &dyn Sender,
+    settings: &RetrySettings,
+    payload: Bytes,
+) -> Result<Sent, SendError> {
+    let started = Instant::now();
+    let mut interval = settings.initial_interval;
+    loop {
+        let error = match sender.send(payload.clone()).await {
+            Err(error) if settings.enabled && error.is_retryable => error,
+            answer => return answer,
+        };
+        let asked = error.error.kind.retry_after().unwrap_or_default();
+        let pause = settings.strayed(interval).max(asked);
+        let bound = settings.max_elapsed_time;
+        if !bound.is_zero() && started.elapsed() + pause > bound {
+            return Err(error);
+        }
+        tracing::info!(%error, ?pause, "sending failed; it is tried again");
+        tokio::time::sleep(pause).await;
+        interval = interval.mul_f64(settings.multiplier).min(settings.max_interval);
+    }
+}

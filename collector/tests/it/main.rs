@@ -1,0 +1,13 @@
+//! The Collector over real sockets: clients, pipelines, and backends that fail and come back.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod batching;
+mod configuration;
+mod delivery;
+mod support;
+mod telemetry;
