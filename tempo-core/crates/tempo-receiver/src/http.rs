@@ -89,10 +89,9 @@ impl Encoding {
 fn codes(kind: ErrorKind) -> (StatusCode, i32) {
     match kind {
         ErrorKind::InvalidArgument => (StatusCode::BAD_REQUEST, 3),
-        // Tempo answers a missing tenant so; clients depend on it.
-        ErrorKind::Unauthenticated => (StatusCode::SERVICE_UNAVAILABLE, 14),
         ErrorKind::ResourceExhausted { .. } => (StatusCode::TOO_MANY_REQUESTS, 8),
-        ErrorKind::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, 14),
+        // Tempo answers a missing tenant as if it were unavailable; clients depend on it.
+        ErrorKind::Unavailable { .. } | ErrorKind::Unauthenticated => (StatusCode::SERVICE_UNAVAILABLE, 14),
         ErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, 13),
     }
 }

@@ -343,22 +343,24 @@ impl From<JsonValue> for AnyValue {
         let value = json
             .string_value
             .map(Value::StringValue)
-            .or(json.bool_value.map(Value::BoolValue))
-            .or(json.int_value.map(Value::IntValue))
-            .or(json.double_value.map(Value::DoubleValue))
-            .or(json.array_value.map(|list| {
-                Value::ArrayValue(ArrayValue {
-                    values: list.values.into_iter().map(Self::from).collect(),
+            .or_else(|| json.bool_value.map(Value::BoolValue))
+            .or_else(|| json.int_value.map(Value::IntValue))
+            .or_else(|| json.double_value.map(Value::DoubleValue))
+            .or_else(|| {
+                json.array_value.map(|list| {
+                    Value::ArrayValue(ArrayValue {
+                        values: list.values.into_iter().map(Self::from).collect(),
+                    })
                 })
-            }))
-            .or(json.kvlist_value.map(|list| {
-                Value::KvlistValue(KeyValueList {
-                    values: attributes(list.values),
+            })
+            .or_else(|| {
+                json.kvlist_value.map(|list| {
+                    Value::KvlistValue(KeyValueList {
+                        values: attributes(list.values),
+                    })
                 })
-            }))
-            .or(json
-                .bytes_value
-                .map(|bytes| Value::BytesValue(bytes.0)));
+            })
+            .or_else(|| json.bytes_value.map(|bytes| Value::BytesValue(bytes.0)));
         Self { value }
     }
 }
