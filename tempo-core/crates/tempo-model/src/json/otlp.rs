@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
+use serde_json::value::RawValue;
 
 use crate::proto::common::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, any_value};
 use crate::proto::resource::Resource;
@@ -14,6 +15,10 @@ use crate::proto::trace::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, 
 
 /// Reads an OTLP/JSON `ExportTraceServiceRequest`.
 pub fn request(body: &[u8]) -> Result<ExportTraceServiceRequest, serde_json::Error> {
+    // Structs are also read from arrays, which no client means here.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(serde_json::Error::custom("expected an object"));
+    }
     let request: JsonRequest = serde_json::from_slice(body)?;
     Ok(ExportTraceServiceRequest {
         resource_spans: request
@@ -201,18 +206,19 @@ fn optional_signed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     parse(deserializer).map(Some)
 }
 
+/// A double to its last bit: `serde_json` itself rounds by a bit in places, so that its text is read instead.
 fn optional_double<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    match NumberOrText::<f64>::deserialize(deserializer)? {
-        NumberOrText::Number(number) => Ok(Some(number)),
-        NumberOrText::Text(text) => match text.as_str() {
-            "NaN" => Ok(Some(f64::NAN)),
-            "Infinity" => Ok(Some(f64::INFINITY)),
-            "-Infinity" => Ok(Some(f64::NEG_INFINITY)),
-            other => other
-                .parse()
-                .map(Some)
-                .map_err(|_| D::Error::custom(format!("'{other}' is not a number"))),
-        },
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    let text = raw.get().trim_matches('"');
+    match text {
+        "null" => Ok(None),
+        "NaN" => Ok(Some(f64::NAN)),
+        "Infinity" => Ok(Some(f64::INFINITY)),
+        "-Infinity" => Ok(Some(f64::NEG_INFINITY)),
+        other => other
+            .parse()
+            .map(Some)
+            .map_err(|_| D::Error::custom(format!("'{other}' is not a number"))),
     }
 }
 
