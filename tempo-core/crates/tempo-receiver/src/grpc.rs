@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use prost::Message;
 use tempo_runtime::{BoxFuture, Shutdown};
 use tokio::net::TcpListener;
@@ -76,8 +76,26 @@ impl tower::Service<http::Request<Body>> for TraceService {
             let mut grpc = Grpc::new(RawCodec)
                 .accept_compressed(CompressionEncoding::Gzip)
                 .max_decoding_message_size(limit);
-            Ok(grpc.unary(Export { door }, request).await)
+            let mut response = grpc.unary(Export { door }, request).await;
+            refuse_size_for_good(response.headers_mut());
+            Ok(response)
         })
+    }
+}
+
+/// The server library calls a message that is too large `OUT_OF_RANGE`, which OTLP clients send again for ever; nothing
+/// else here answers so.
+fn refuse_size_for_good(headers: &mut HeaderMap) {
+    let is_status =
+        |code: Code| move |value: &HeaderValue| value.as_bytes() == (code as i32).to_string().as_bytes();
+    if headers
+        .get(Status::GRPC_STATUS)
+        .is_some_and(is_status(Code::OutOfRange))
+    {
+        headers.insert(
+            Status::GRPC_STATUS,
+            HeaderValue::from(Code::ResourceExhausted as i32),
+        );
     }
 }
 

@@ -68,13 +68,7 @@ impl Encoding {
                 PROTOBUF,
                 rpc_status(code, &error.message, error.kind.retry_after()),
             ),
-            Self::Json => answer(
-                status,
-                JSON,
-                json!({"code": code, "message": error.message})
-                    .to_string()
-                    .into_bytes(),
-            ),
+            Self::Json => answer(status, JSON, json_status(code, error).to_string().into_bytes()),
         };
         if let Some(delay) = error.kind.retry_after() {
             response
@@ -94,6 +88,22 @@ fn codes(kind: ErrorKind) -> (StatusCode, i32) {
         ErrorKind::Unavailable { .. } | ErrorKind::Unauthenticated => (StatusCode::SERVICE_UNAVAILABLE, 14),
         ErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, 13),
     }
+}
+
+/// A `google.rpc.Status` in JSON, with a `RetryInfo` detail where the client should wait.
+fn json_status(code: i32, error: &ConsumeError) -> serde_json::Value {
+    let mut status = json!({"code": code, "message": error.message});
+    if let Some(delay) = error.kind.retry_after() {
+        let fraction = match delay.subsec_millis() {
+            0 => String::new(),
+            milliseconds => format!(".{milliseconds:03}"),
+        };
+        status["details"] = json!([{
+            "@type": "type.googleapis.com/google.rpc.RetryInfo",
+            "retryDelay": format!("{}{fraction}s", delay.as_secs()),
+        }]);
+    }
+    status
 }
 
 fn answer(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response {
