@@ -9,5 +9,7 @@
 mod batching;
 mod configuration;
 mod delivery;
+mod process;
 mod support;
 mod telemetry;
+mod tls;

@@ -210,7 +210,14 @@ pub(crate) async fn push_grpc(
     service: &Service,
     request: &ExportTraceServiceRequest,
 ) -> Result<(), tonic::Status> {
-    let address = service.addresses()["receivers::otlp::OTLP/gRPC"];
+    push_to(service.addresses()["receivers::otlp::OTLP/gRPC"], request).await
+}
+
+/// Sends over gRPC to whoever listens at `address`.
+pub(crate) async fn push_to(
+    address: SocketAddr,
+    request: &ExportTraceServiceRequest,
+) -> Result<(), tonic::Status> {
     let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}"))
         .expect("an address")
         .connect()
