@@ -89,6 +89,20 @@ impl Settings for ReceiverSettings {
                 "names no protocol; add grpc, http or both",
             ));
         }
+        let takes_nothing = protocols
+            .grpc
+            .as_ref()
+            .is_some_and(|grpc| grpc.max_recv_msg_size_mib == 0)
+            || protocols
+                .http
+                .as_ref()
+                .is_some_and(|http| http.max_request_body_size == 0);
+        if takes_nothing {
+            return Err(Problem::new(
+                format!("{path}::protocols"),
+                "the largest request must be above 0; leave the key out for the default",
+            ));
+        }
         let grpc = protocols.grpc.iter().map(|grpc| ("grpc", &grpc.endpoint));
         let http = protocols.http.iter().map(|http| ("http", &http.endpoint));
         for (protocol, endpoint) in grpc.chain(http) {

@@ -33,7 +33,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BatchSettings {
-    /// How many spans make a batch full; 8192 by default.
+    /// How many spans make a batch full; 8192 by default. With 0 any number does.
     pub send_batch_size: usize,
     /// How long a span may wait for company; 200ms by default. With 0 nothing waits.
     #[serde(deserialize_with = "values::duration")]
@@ -180,7 +180,11 @@ impl Batch {
     }
 
     fn has_room(&self, waiting: &Waiting, batch: &TraceBatch) -> bool {
-        let max_spans = self.settings.send_batch_size.max(1) * WAITING_BATCHES;
+        let full = match self.settings.send_batch_size {
+            0 => BatchSettings::default().send_batch_size,
+            size => size,
+        };
+        let max_spans = full.saturating_mul(WAITING_BATCHES);
         waiting.spans == 0
             || (waiting.spans + batch.contents.spans <= max_spans
                 && waiting.bytes + batch.payload.len() <= MAX_WAITING_BYTES)

@@ -32,100 +32,108 @@ fn a_usual_configuration_is_taken() {
     assert_eq!(config.service.telemetry.log_level, "warn");
 }
 
+/// What is written instead of what, and what is said about it.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    (
+        "grpc: , http: ",
+        "",
+        "receivers::otlp::protocols: names no protocol",
+    ),
+    (
+        "grpc: ,",
+        "grpc: {endpoint: nowhere},",
+        "receivers::otlp::protocols::grpc::endpoint: 'nowhere' is not host:port",
+    ),
+    (
+        "grpc: ,",
+        "grpc: {max_recv_msg_size_mib: 0},",
+        "receivers::otlp::protocols: the largest request must be above 0",
+    ),
+    (
+        "grpc: ,",
+        "grpc: {speed: 9},",
+        "receivers::otlp::protocols::grpc::speed: unknown field `speed`",
+    ),
+    (
+        "otlp: {endpoint",
+        "kafka: {endpoint",
+        "exporters::kafka: unknown type 'kafka'; supported here: debug, otlp_grpc",
+    ),
+    (
+        "endpoint: 'tempo:4317', ",
+        "",
+        "exporters::otlp::endpoint: is required",
+    ),
+    (
+        "tempo:4317', ",
+        "tempo:4317', timeout: soon, ",
+        "exporters::otlp::timeout: 'soon' is not a duration",
+    ),
+    (
+        "tempo:4317', ",
+        "tempo:4317', sending_queue: {num_consumers: 0}, ",
+        "exporters::otlp::sending_queue: num_consumers",
+    ),
+    (
+        "tempo:4317', ",
+        "tempo:4317', retry_on_failure: {max_elapsed_time: 1s}, ",
+        "exporters::otlp::retry_on_failure: max_elapsed_time",
+    ),
+    (
+        "insecure: true",
+        "cert_file: /a",
+        "exporters::otlp::tls: tls: cert_file and key_file come together",
+    ),
+    (
+        "check_interval: 1s, ",
+        "",
+        "processors::memory_limiter::check_interval: must be set",
+    ),
+    (
+        "  batch:\n",
+        "  batch: {send_batch_size: 9, send_batch_max_size: 5}\n",
+        "processors::batch::send_batch_max_size: 5 is less",
+    ),
+    (
+        "extensions: [health_check]",
+        "extensions: [health_check/x]",
+        "service::extensions: references health_check/x",
+    ),
+    (
+        "exporters: [debug]",
+        "exporters: [debug/x]",
+        "service::pipelines::traces/log: references debug/x, which is not configured",
+    ),
+    (
+        "exporters: [debug]",
+        "exporters: []",
+        "service::pipelines::traces/log: has no exporter",
+    ),
+    (
+        "processors: [memory_limiter, batch]",
+        "processors: [batch, batch]",
+        "service::pipelines::traces::processors: lists batch twice",
+    ),
+    (
+        "    traces/log",
+        "    metrics",
+        "service::pipelines::metrics: 'metrics' is not supported",
+    ),
+    (
+        "exporters: [debug]",
+        "exporters: ['${env:']",
+        "service::pipelines::traces/log::exporters::0: '${env:' has no closing brace",
+    ),
+    (
+        "  debug:\n",
+        "  debug:\n  otlp_grpc: {endpoint: 'b:1'}\n",
+        "exporters::otlp_grpc: is a second component",
+    ),
+];
+
 #[test]
 fn every_mistake_is_named_with_its_path() {
-    for (from, to, expected) in [
-        (
-            "grpc: , http: ",
-            "",
-            "receivers::otlp::protocols: names no protocol",
-        ),
-        (
-            "grpc: ,",
-            "grpc: {endpoint: nowhere},",
-            "receivers::otlp::protocols::grpc::endpoint: 'nowhere' is not host:port",
-        ),
-        (
-            "grpc: ,",
-            "grpc: {speed: 9},",
-            "receivers::otlp::protocols::grpc::speed: unknown field `speed`",
-        ),
-        (
-            "otlp: {endpoint",
-            "kafka: {endpoint",
-            "exporters::kafka: unknown type 'kafka'; supported here: debug, otlp_grpc",
-        ),
-        (
-            "endpoint: 'tempo:4317', ",
-            "",
-            "exporters::otlp::endpoint: is required",
-        ),
-        (
-            "tempo:4317', ",
-            "tempo:4317', timeout: soon, ",
-            "exporters::otlp::timeout: 'soon' is not a duration",
-        ),
-        (
-            "tempo:4317', ",
-            "tempo:4317', sending_queue: {num_consumers: 0}, ",
-            "exporters::otlp::sending_queue: num_consumers",
-        ),
-        (
-            "tempo:4317', ",
-            "tempo:4317', retry_on_failure: {max_elapsed_time: 1s}, ",
-            "exporters::otlp::retry_on_failure: max_elapsed_time",
-        ),
-        (
-            "insecure: true",
-            "cert_file: /a",
-            "exporters::otlp::tls: tls: cert_file and key_file come together",
-        ),
-        (
-            "check_interval: 1s, ",
-            "",
-            "processors::memory_limiter::check_interval: must be set",
-        ),
-        (
-            "  batch:\n",
-            "  batch: {send_batch_size: 9, send_batch_max_size: 5}\n",
-            "processors::batch::send_batch_max_size: 5 is less",
-        ),
-        (
-            "extensions: [health_check]",
-            "extensions: [health_check/x]",
-            "service::extensions: references health_check/x",
-        ),
-        (
-            "exporters: [debug]",
-            "exporters: [debug/x]",
-            "service::pipelines::traces/log: references debug/x, which is not configured",
-        ),
-        (
-            "exporters: [debug]",
-            "exporters: []",
-            "service::pipelines::traces/log: has no exporter",
-        ),
-        (
-            "processors: [memory_limiter, batch]",
-            "processors: [batch, batch]",
-            "service::pipelines::traces::processors: lists batch twice",
-        ),
-        (
-            "    traces/log",
-            "    metrics",
-            "service::pipelines::metrics: 'metrics' is not supported",
-        ),
-        (
-            "exporters: [debug]",
-            "exporters: ['${env:']",
-            "service::pipelines::traces/log::exporters::0: '${env:' has no closing brace",
-        ),
-        (
-            "  debug:\n",
-            "  debug:\n  otlp_grpc: {endpoint: 'b:1'}\n",
-            "exporters::otlp_grpc: is a second component",
-        ),
-    ] {
+    for (from, to, expected) in MISTAKES {
         assert!(GOOD.contains(from), "{from}");
         let said = problems(&GOOD.replacen(from, to, 1));
         assert!(said.contains(expected), "{to}:\n{said}");
