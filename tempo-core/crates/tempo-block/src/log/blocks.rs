@@ -75,8 +75,10 @@ pub enum BlocksRefusal {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Blocks {
     live: BTreeMap<Ulid, Arc<BlockMeta>>,
-    /// Blocks that are gone, with the number of the entry that says so.
+    /// Blocks that were live and are gone, with the number of the entry that says so.
     removed: BTreeMap<Ulid, u64>,
+    /// Blocks that were never live and never will be, likewise.
+    condemned: BTreeMap<Ulid, u64>,
     covered: BTreeMap<Ulid, Ranges>,
 }
 
@@ -103,7 +105,7 @@ impl Blocks {
 
     /// The number of the entry that removed or condemned a block.
     pub(super) fn removed_at(&self, id: Ulid) -> Option<u64> {
-        self.removed.get(&id).copied()
+        self.removed.get(&id).or_else(|| self.condemned.get(&id)).copied()
     }
 
     fn check_covers(&self, covers: &[Cover]) -> Result<(), BlocksRefusal> {
@@ -140,7 +142,7 @@ impl Fold for Blocks {
             return Err(BlocksRefusal::InputGone { block: *block });
         }
         let mut new = BTreeSet::new();
-        let used = |id: &Ulid| self.live.contains_key(id) || self.removed.contains_key(id);
+        let used = |id: &Ulid| self.live.contains_key(id) || self.removed_at(*id).is_some();
         if let Some(meta) = add.iter().find(|meta| used(&meta.id) || !new.insert(meta.id)) {
             return Err(BlocksRefusal::BlockGone { block: meta.id });
         }
@@ -158,10 +160,12 @@ impl Fold for Blocks {
             condemn,
             uploaded_since: _,
         } = change;
-        for gone in remove.iter().chain(condemn) {
+        for gone in remove {
             self.live.remove(gone);
             self.removed.insert(*gone, position);
         }
+        self.condemned
+            .extend(condemn.iter().map(|block| (*block, position)));
         self.live
             .extend(add.iter().map(|meta| (meta.id, Arc::clone(meta))));
         for Cover { stream, ranges } in covers {
@@ -177,21 +181,21 @@ impl Fold for Blocks {
             condemn,
             uploaded_since: _,
         } = change;
-        let known = |id: &Ulid| self.live.contains_key(id) || self.removed.contains_key(id);
+        // A condemned block was never in: its writer came too late, even if others have done the same work since.
+        let was_live = |id: &Ulid| self.live.contains_key(id) || self.removed.contains_key(id);
         let covered = |cover: &Cover| {
             let stored = self.covered(cover.stream);
             stored.is_some_and(|stored| cover.ranges.iter().all(|range| stored.covers(range)))
         };
-        add.iter().all(|meta| known(&meta.id))
-            && remove
-                .iter()
-                .chain(condemn)
-                .all(|id| self.removed.contains_key(id))
+        add.iter().all(|meta| was_live(&meta.id))
+            && remove.iter().all(|id| self.removed.contains_key(id))
+            && condemn.iter().all(|id| self.condemned.contains_key(id))
             && covers.iter().all(covered)
     }
 
     fn forget(&mut self, horizon: u64) {
         self.removed.retain(|_, position| *position > horizon);
+        self.condemned.retain(|_, position| *position > horizon);
     }
 }
 
@@ -275,5 +279,6 @@ mod tests {
             blocks.check(&late),
             Err(BlocksRefusal::BlockGone { block: Ulid(1) })
         );
+        assert!(!blocks.holds(&late), "condemned is not committed");
     }
 }

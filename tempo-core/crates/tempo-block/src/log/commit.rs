@@ -21,6 +21,12 @@ use crate::meta::{BlockMeta, MAX_META_BYTES};
 const ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
+/// After its first conflict a writer lets up to this many puts pass.
+const FIRST_WAY: u32 = 32;
+
+/// And never waits longer than this at once.
+const MAX_WAY: Duration = Duration::from_secs(4);
+
 enum Put {
     Created,
     /// Somebody has that number: perhaps we ourselves, by a request whose answer was lost.
@@ -32,8 +38,8 @@ enum Put {
 enum Attempt {
     /// In the log, at this position or before it.
     Committed(u64),
-    /// Others came first; check again and take the next number.
-    Conflict,
+    /// Others came first; check again and take the next number. The put took so long.
+    Conflict(Duration),
     /// The answer came too late (L6); the log was opened anew and does not hold the change.
     Overslept,
 }
@@ -58,6 +64,12 @@ impl<F: Fold> Log<F> {
         let body = Bytes::from(body);
 
         let mut cursor = self.cursor.lock().await;
+        let mut lost = 0;
+        // Who had to fight for its last entry is one of a crowd: those who wait from before go first.
+        if let Some(took) = cursor.crowded.take() {
+            self.give_way(&mut lost, took).await;
+            self.read_on(&mut cursor).await?;
+        }
         surroundings.look_around(&entry.change).await?;
         let position = loop {
             self.snapshot()
@@ -66,7 +78,14 @@ impl<F: Fold> Log<F> {
                 .map_err(CommitError::Refused)?;
             match self.attempt(&entry, &body, &mut cursor).await? {
                 Attempt::Committed(position) => break position,
-                Attempt::Conflict => {}
+                Attempt::Conflict(took) => {
+                    cursor.crowded = Some(took);
+                    let waited = self.give_way(&mut lost, took).await;
+                    // After a short wait the next number is as likely free as taken: try it without a look.
+                    if waited > took && self.read_on(&mut cursor).await? {
+                        surroundings.look_around(&entry.change).await?;
+                    }
+                }
                 Attempt::Overslept => surroundings.look_around(&entry.change).await?,
             }
         };
@@ -81,6 +100,16 @@ impl<F: Fold> Log<F> {
         Ok(position)
     }
 
+    /// Newcomers step back the most and those who lost often hardly at all: the crowd at the next number stays small,
+    /// and whoever waits longest is served next.
+    async fn give_way(&self, lost: &mut u32, took: Duration) -> Duration {
+        let most = (took * FIRST_WAY).min(MAX_WAY).as_micros() as u64 >> (2 * *lost).min(32);
+        *lost += 1;
+        let way = Duration::from_micros(self.env.random.next_u64() % most.max(1));
+        self.env.clock.sleep(way).await;
+        way
+    }
+
     async fn attempt(
         &self,
         entry: &Entry<F::Change>,
@@ -93,6 +122,7 @@ impl<F: Fold> Log<F> {
         for _ in 0..ATTEMPTS {
             let asked = self.env.clock.since_boot();
             let put = self.put(number, body.clone()).await;
+            let took = self.env.clock.since_boot().saturating_sub(asked);
             if self.overslept(cursor) {
                 return self.wake_up(entry, cursor).await;
             }
@@ -112,7 +142,7 @@ impl<F: Fold> Log<F> {
                     return Ok(if own {
                         Attempt::Committed(number)
                     } else {
-                        Attempt::Conflict
+                        Attempt::Conflict(took)
                     });
                 }
                 Ok(Look::Overslept) => return self.wake_up(entry, cursor).await,

@@ -27,6 +27,8 @@ pub(super) struct Cursor {
     pub(super) last_look: Duration,
     /// The newest checkpoint that is known.
     pub(super) checkpoint: u64,
+    /// How long a put took that lost against others, if the last commit met any.
+    pub(super) crowded: Option<Duration>,
     /// Entries up to here are so old that nobody can still be at them.
     pub(super) horizon: u64,
 }
@@ -69,16 +71,17 @@ impl<F: Fold> Log<F> {
     /// Reads on to the end of the log. Returns the position that was reached.
     pub async fn follow(&self) -> Result<u64, LogError> {
         let mut cursor = self.cursor.lock().await;
-        self.read_on(&mut cursor).await
+        self.read_on(&mut cursor).await?;
+        Ok(self.position())
     }
 
-    /// Follows; for whoever holds the cursor.
-    pub(super) async fn read_on(&self, cursor: &mut Cursor) -> Result<u64, LogError> {
-        if self.read_from(self.snapshot(), cursor).await? {
-            Ok(self.position())
-        } else {
-            self.reopen(cursor).await
+    /// Follows; for whoever holds the cursor. Returns whether the log had to be opened anew.
+    pub(super) async fn read_on(&self, cursor: &mut Cursor) -> Result<bool, LogError> {
+        let trusted = self.read_from(self.snapshot(), cursor).await?;
+        if !trusted {
+            self.reopen(cursor).await?;
         }
+        Ok(!trusted)
     }
 
     /// L6: forgets what was known and starts from the newest checkpoint.
@@ -169,7 +172,7 @@ impl<F: Fold> Log<F> {
             let cursor = Cursor {
                 last_look,
                 checkpoint: number,
-                horizon: 0,
+                ..Cursor::default()
             };
             return Ok((cursor, Arc::new(Snapshot { position, state })));
         }

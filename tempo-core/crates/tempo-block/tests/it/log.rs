@@ -288,6 +288,50 @@ async fn a_sleeper_does_not_trust_a_slot_that_was_swept() {
     assert_eq!(sleeper.snapshot().state, awake.snapshot().state);
 }
 
+/// Each put takes 50 ms and each other request 10 ms of simulated time.
+#[derive(Debug)]
+struct Slow(Environment);
+
+#[async_trait]
+impl Faults for Slow {
+    async fn before(&self, operation: Operation, _: &Path) -> Fault {
+        let latency = if operation == Operation::Put { 50 } else { 10 };
+        self.0.clock.sleep(Duration::from_millis(latency)).await;
+        Fault::None
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn thirty_two_writers_of_one_tenant_are_all_served() {
+    const COMMITS: u64 = 20;
+    let store = memory();
+    let slow: Store = Arc::new(Faulty::new(Arc::clone(&store), Arc::new(Slow(env(1)))));
+    let writers = (0..32_u64).map(|writer| {
+        let (store, slow) = (Arc::clone(&store), Arc::clone(&slow));
+        async move {
+            let log = open_log(writer + 1, &slow).await;
+            let mut waits = Vec::new();
+            for commit in 0..COMMITS {
+                let id = u128::from(writer * COMMITS + commit + 1);
+                let mut transaction = block(&store, id, commit..commit + 1).await;
+                transaction.covers[0].stream = Ulid(u128::from(writer));
+                let asked = tokio::time::Instant::now();
+                log.commit(transaction).await.unwrap();
+                waits.push(asked.elapsed());
+            }
+            waits
+        }
+    });
+    let mut waits: Vec<Duration> = futures::future::join_all(writers).await.concat();
+    waits.sort_unstable();
+    let p99 = waits[waits.len() * 99 / 100];
+    assert!(
+        p99 <= Duration::from_secs(5),
+        "p99 {p99:?}, longest {:?}",
+        waits.last()
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn streams_live_in_a_log_of_their_own() {
     let store = memory();

@@ -242,7 +242,7 @@ impl Model {
             // A task counts as finished a moment after it has said so.
             tokio::select! {
                 () = self.world.changed.notified() => tokio::task::yield_now().await,
-                () = tokio::time::sleep(Duration::from_millis(1)) => {}
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
             }
         }
     }
