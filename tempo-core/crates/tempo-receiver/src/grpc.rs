@@ -9,10 +9,10 @@ use http::{HeaderMap, HeaderValue};
 use prost::Message;
 use tempo_runtime::{BoxFuture, Shutdown};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
 use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
 
 use crate::consumer::{ConsumeError, ErrorKind};
@@ -30,9 +30,11 @@ pub struct ServeError(#[from] tonic::transport::Error);
 /// Serves OTLP/gRPC on a bound listener until shutdown, then lets requests in flight end.
 pub async fn serve(listener: TcpListener, door: Door, shutdown: Shutdown) -> Result<(), ServeError> {
     let _guard = shutdown.guard();
+    // Answers are small: they must not wait for more to fill a packet.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tonic::transport::Server::builder()
         .add_service(TraceService::new(door))
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown.triggered())
+        .serve_with_incoming_shutdown(incoming, shutdown.triggered())
         .await?;
     Ok(())
 }
