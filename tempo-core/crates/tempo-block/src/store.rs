@@ -19,6 +19,9 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
+use tempo_model::TenantId;
+
+use crate::layout;
 
 pub use error::{Problem, StoreError};
 pub use probe::probe;
@@ -48,6 +51,16 @@ fn local(folder: &std::path::Path) -> Result<Store, StoreError> {
     let store = LocalFileSystem::new_with_prefix(folder)
         .map_err(|source| StoreError::explain("open", &folder.display(), source))?;
     Ok(Arc::new(store.with_fsync(true).with_automatic_cleanup(true)))
+}
+
+/// The tenants that have a folder in the store, in no particular order.
+pub async fn tenants(store: &Store) -> Result<Vec<TenantId>, StoreError> {
+    let listed = store.list_with_delimiter(None).await;
+    let listed = listed.map_err(|source| StoreError::explain("list", store, source))?;
+    let folders = listed.common_prefixes.iter();
+    Ok(folders
+        .filter_map(|folder| layout::tenant_of_folder(folder.filename()?))
+        .collect())
 }
 
 fn below<S: ObjectStore>(prefix: &str, store: S) -> Store {

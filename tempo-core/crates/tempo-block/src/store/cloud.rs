@@ -52,14 +52,12 @@ pub(super) fn s3(settings: &S3Settings) -> Result<AmazonS3, StoreError> {
     if let Some(url) = endpoint {
         builder = builder.with_endpoint(url);
     }
-    let region = if settings.region.is_empty() {
-        "us-east-1"
-    } else {
-        &settings.region
-    };
+    // Without one the surroundings decide (`AWS_REGION`), and then us-east-1.
+    if !settings.region.is_empty() {
+        builder = builder.with_region(&settings.region);
+    }
     builder
         .with_bucket_name(&settings.bucket)
-        .with_region(region)
         .with_virtual_hosted_style_request(settings.virtual_hosted_style)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_client_options(options)

@@ -30,7 +30,7 @@ pub struct S3Settings {
     pub bucket: String,
     /// A folder in the bucket, or empty.
     pub prefix: String,
-    /// `us-east-1` when empty.
+    /// When empty, what the surroundings say with ambient credentials (`AWS_REGION`), else `us-east-1`.
     pub region: String,
     /// How requests are signed.
     pub credentials: S3Credentials,

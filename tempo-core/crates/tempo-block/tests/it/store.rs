@@ -14,11 +14,12 @@ use s3s::service::S3ServiceBuilder;
 use tempo_block::store::faulty::{Fault, Faults, Faulty};
 use tempo_block::store::metered::{Metered, Operation, StoreMetrics};
 use tempo_block::store::{Problem, S3Credentials, S3Settings, Settings, Store, open, probe};
+use tempo_model::TenantId;
 use tempo_runtime::Environment;
 
 /// Everything that the engine relies on.
 async fn contract(store: &Store) {
-    let path = |name: &str| Path::from("tenant/log").join(name);
+    let path = |name: &str| Path::from("single-tenant/log").join(name);
     let create = |name: &str, bytes: &'static str| {
         let (store, path) = (Arc::clone(store), path(name));
         async move { store.put_opts(&path, bytes.into(), PutMode::Create.into()).await }
@@ -59,10 +60,14 @@ async fn contract(store: &Store) {
         "ten"
     );
 
+    store
+        .put(&Path::from("_streams/log/x"), "x".into())
+        .await
+        .unwrap();
     for name in ["b", "c", "d"] {
         create(name, "x").await.unwrap();
     }
-    let folder = Path::from("tenant/log");
+    let folder = Path::from("single-tenant/log");
     let listed: Vec<_> = store
         .list_with_offset(Some(&folder), &path("b"))
         .try_collect()
@@ -75,7 +80,14 @@ async fn contract(store: &Store) {
     names.sort_unstable();
     assert_eq!(names, ["c", "d", "raced"]);
     let tenants = store.list_with_delimiter(None).await.unwrap().common_prefixes;
-    assert!(tenants.contains(&Path::from("tenant")), "{tenants:?}");
+    assert!(tenants.contains(&Path::from("single-tenant")), "{tenants:?}");
+
+    let known = tempo_block::store::tenants(store).await.unwrap();
+    assert_eq!(
+        known,
+        [TenantId::single()],
+        "folders that are no tenant's are left out"
+    );
 
     store.delete(&path("b")).await.unwrap();
     assert!(matches!(
@@ -170,7 +182,7 @@ async fn s3_below_a_prefix_fulfils_the_contract() {
     let address = s3_server(dir.path()).await;
     contract(&open(&Settings::S3(s3_settings(address))).unwrap()).await;
     assert!(
-        dir.path().join("bucket/stack/one/tenant").is_dir(),
+        dir.path().join("bucket/stack/one/single-tenant").is_dir(),
         "the prefix is used"
     );
 }
