@@ -3,6 +3,8 @@
 //!
 //! Not here: who sends spans, rings, HTTP, limits of tenants.
 
+pub mod catalogue;
+pub mod compact;
 pub mod layout;
 pub mod log;
 pub mod meta;
