@@ -9,5 +9,6 @@ pub mod layout;
 pub mod log;
 pub mod meta;
 pub mod ranges;
+pub mod schema;
 pub mod store;
 pub mod wal;
