@@ -13,7 +13,7 @@ use crate::api::{Api, eventually};
 use crate::binaries::binary;
 
 const PUBLISHED: [u16; 3] = [3200, 4317, 4318];
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A running standalone.
 #[derive(Debug)]

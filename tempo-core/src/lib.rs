@@ -1,1 +1,7 @@
-//! (being built).
+//! The engine: roles that take spans in, keep them and answer queries, and the binary `tempo` that plays them.
+//!
+//! Not here: formats of storage (`tempo-block`), TraceQL (`tempo-traceql`), the OTLP doors (`tempo-receiver`).
+
+pub mod rpc;
+pub mod target;
+pub mod tenancy;

@@ -37,13 +37,13 @@ fn metadata(arguments: &[&str]) -> Value {
         .args(arguments)
         .current_dir(e2e::repository())
         .output()
-        .expect("run cargo metadata");
+        .unwrap_or_else(|error| panic!("run cargo metadata: {error}"));
     assert!(
         output.status.success(),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    serde_json::from_slice(&output.stdout).expect("parse cargo metadata")
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("parse cargo metadata: {error}"))
 }
 
 #[test]

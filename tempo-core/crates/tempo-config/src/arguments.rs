@@ -20,6 +20,10 @@ pub enum ArgumentError {
 }
 
 /// What the command line says.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Arguments {
     /// `-config.file`.

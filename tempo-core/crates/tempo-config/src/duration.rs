@@ -94,7 +94,7 @@ impl fmt::Display for GoDuration {
         if hours > 0 || minutes > 0 {
             write!(formatter, "{minutes}m")?;
         }
-        if rest % 1_000_000_000 == 0 {
+        if rest.is_multiple_of(1_000_000_000) {
             return write!(formatter, "{}s", rest / 1_000_000_000);
         }
         if nanos >= 1_000_000_000 {
@@ -103,7 +103,7 @@ impl fmt::Display for GoDuration {
         }
         let (scale, unit) = [(1_000_000, "ms"), (1_000, "µs")]
             .into_iter()
-            .find(|(scale, _)| rest % scale == 0)
+            .find(|(scale, _)| rest.is_multiple_of(*scale))
             .unwrap_or((1, "ns"));
         write!(formatter, "{}{unit}", rest / scale)
     }

@@ -81,7 +81,7 @@ fn apply_flags(
 pub fn load_overrides(text: &str) -> Result<(PerTenantOverrides, Vec<String>), ConfigError> {
     let mut warnings = Vec::new();
     let overrides = yaml::read(text, &mut |path| {
-        warnings.push(format!("{path}: not known here, ignored"))
+        warnings.push(format!("{path}: not known here, ignored"));
     })?;
     Ok((overrides, warnings))
 }

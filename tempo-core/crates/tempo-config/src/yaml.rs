@@ -31,7 +31,7 @@ pub(crate) fn read<T: DeserializeOwned + Default>(
     }
     let document = serde_yaml::Deserializer::from_str(text);
     Ok(serde_ignored::deserialize(document, |path| {
-        unknown(path.to_string())
+        unknown(path.to_string());
     })?)
 }
 

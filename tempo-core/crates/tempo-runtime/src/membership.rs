@@ -21,7 +21,7 @@ const ROLE: &str = "role";
 const GRPC_ADDRESS: &str = "grpc";
 
 /// A process of the stack.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Member {
     /// A name that no other process of the stack has.
     pub id: String,

@@ -26,7 +26,7 @@ use crate::columns::FetchError;
 
 pub(crate) use pipeline::{Spanset, run};
 pub(crate) use rows::RowSet;
-pub(crate) use source::Source;
+pub(crate) use source::{Source, stored};
 
 /// Why a query could not be evaluated.
 #[derive(Debug, thiserror::Error)]

@@ -1,9 +1,10 @@
 //! What a query asks of storage: conditions without which a batch cannot contribute. Not here: evaluation.
 
 use crate::ast::{
-    Attribute, Expression, Operator, Pipeline, SpansetExpression, SpansetOperator, Stage, Static,
+    Attribute, Expression, Operator, Pipeline, Scope, SpansetExpression, SpansetOperator, Stage, Static,
 };
-use crate::columns::Condition;
+use crate::columns::{Condition, Field};
+use crate::evaluate::stored;
 
 /// Conditions joined by "all" and "any". It prunes: what satisfies it may match, what does not cannot.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +37,27 @@ impl Plan {
             Self::All(plans) => plans.iter().all(|plan| plan.may_match(may_match)),
             Self::Any(plans) => plans.iter().any(|plan| plan.may_match(may_match)),
         }
+    }
+
+    /// The stored fields that its conditions look at: what a batch is asked for first.
+    pub fn fields(&self) -> Vec<Field> {
+        match self {
+            Self::Anything => Vec::new(),
+            Self::Condition(condition) => stored_fields(&condition.attribute),
+            Self::All(plans) | Self::Any(plans) => plans.iter().flat_map(Self::fields).collect(),
+        }
+    }
+}
+
+/// The stored fields that make up an attribute.
+pub(crate) fn stored_fields(attribute: &Attribute) -> Vec<Field> {
+    match attribute {
+        Attribute::Scoped(scope, key) => vec![Field::Attribute(*scope, key.clone())],
+        Attribute::Unscoped(key) => [Scope::Span, Scope::Resource]
+            .map(|scope| Field::Attribute(scope, key.clone()))
+            .into(),
+        Attribute::Intrinsic(intrinsic) => stored(*intrinsic).into_iter().collect(),
+        Attribute::Parent(_) => Vec::new(),
     }
 }
 
@@ -123,6 +145,21 @@ mod tests {
             "({ .a = 1 } | count() > 2) && ({ .b = 1 } | count() > 2)",
             &["a"]
         ));
+    }
+
+    #[test]
+    fn conditions_name_the_fields_that_they_look_at() {
+        let Root::Search(pipeline) = &crate::parse("{ .a = 1 && name = `x` && traceDuration > 1s }")
+            .expect("parse")
+            .root
+        else {
+            panic!("a search")
+        };
+        let attribute = |scope| Field::Attribute(scope, "a".to_owned());
+        assert_eq!(
+            Plan::new(pipeline).fields(),
+            [attribute(Scope::Span), attribute(Scope::Resource), Field::Name]
+        );
     }
 
     #[test]

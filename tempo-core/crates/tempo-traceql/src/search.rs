@@ -16,11 +16,11 @@ pub use matches::Matches;
 
 use crate::ast::{Aggregate, Stage, Static};
 use crate::ast::{
-    Attribute, Expression, MetricsQuery, Pipeline, Query, Root, ScalarExpression, SpansetExpression,
+    Attribute, Expression, MetricsQuery, Pipeline, Query, Root, ScalarExpression, Scope, SpansetExpression,
 };
-use crate::columns::{RootSpan, SpanBatch, TraceRow};
+use crate::columns::{Field, RootSpan, SpanBatch, TraceRow};
 use crate::evaluate::{self, EvaluateError, Source, Spanset};
-use crate::plan::Plan;
+use crate::plan::{Plan, stored_fields};
 
 /// What is asked of a search besides the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +145,20 @@ impl Search {
     /// What prunes batches and blocks.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The stored fields that it may read of a batch besides those of its plan: what a batch with matches is asked for.
+    pub fn fields(&self) -> Vec<Field> {
+        let told = self.attributes.iter().flat_map(stored_fields);
+        let always = [
+            Field::SpanId,
+            Field::Name,
+            Field::Start,
+            Field::Duration,
+            Field::Status,
+            Field::Attribute(Scope::Resource, "service.name".to_owned()),
+        ];
+        told.chain(always).collect()
     }
 
     /// The traces of a batch that match: newest first, at most as many as asked for.

@@ -186,7 +186,7 @@ impl<'a> Source<'a> {
 }
 
 /// The field that stores an intrinsic.
-pub(super) fn stored(intrinsic: Intrinsic) -> Option<Field> {
+pub(crate) fn stored(intrinsic: Intrinsic) -> Option<Field> {
     Some(match intrinsic {
         Intrinsic::Duration => Field::Duration,
         Intrinsic::Name => Field::Name,
