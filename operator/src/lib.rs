@@ -3,6 +3,7 @@
 //! A reconcile has five steps: dereference (fetch what the spec points to), validate (pure), build (pure),
 //! apply, status. The pure steps are shared by `run`, `standalone`, `render` and `validate`.
 
+pub mod collector;
 pub mod configuration;
 pub mod crd;
 pub mod defaults;

@@ -8,9 +8,11 @@
 
 pub mod policy;
 mod retention;
+mod run;
 
 pub use policy::{Job, Method, Policy};
 pub use retention::Retention;
+pub use run::{CompactError, run};
 
 #[cfg(test)]
 mod tests {

@@ -5,10 +5,14 @@
 
 pub mod catalogue;
 pub mod compact;
+pub mod head;
 pub mod layout;
 pub mod log;
 pub mod meta;
 pub mod ranges;
+pub mod read;
+pub mod scan;
 pub mod schema;
 pub mod store;
 pub mod wal;
+pub mod write;

@@ -1,0 +1,4 @@
+//! Collector: receives, processes and forwards traces.
+
+pub mod build;
+pub mod validate;

@@ -1,0 +1,245 @@
+//! Byte strings by code: each distinct one is kept once.
+
+use std::sync::Arc;
+
+use tempo_traceql::columns::Dictionary;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::schema::value::text_of;
+
+/// Byte strings in the order of their codes, in one allocation.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Words {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Words {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The bytes of a code.
+    pub(crate) fn bytes(&self, code: u32) -> Option<&[u8]> {
+        let code = code as usize;
+        let end = *self.ends.get(code)? as usize;
+        let start = match code.checked_sub(1) {
+            Some(before) => *self.ends.get(before)? as usize,
+            None => 0,
+        };
+        self.bytes.get(start..end)
+    }
+
+    /// The text of a code that was interned as text.
+    pub(crate) fn text(&self, code: u32) -> &str {
+        let bytes = self.bytes(code).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    fn push(&mut self, word: &[u8]) {
+        self.bytes.extend_from_slice(word);
+        self.ends.push(self.bytes.len() as u32);
+    }
+
+    fn memory(&self) -> usize {
+        self.bytes.len() + 4 * self.ends.len()
+    }
+}
+
+impl Dictionary for Words {
+    fn len(&self) -> usize {
+        self.count()
+    }
+
+    fn get(&self, code: u32) -> Option<&str> {
+        std::str::from_utf8(self.bytes(code)?).ok()
+    }
+}
+
+/// Gives codes to byte strings: an open-addressed table over [`Words`].
+///
+/// The words are shared with published copies; the first new word after a publication copies them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Interner {
+    words: Arc<Words>,
+    /// The hash of each word.
+    hashes: Vec<u32>,
+    /// Codes plus one; zero is a free slot. A power of two long and at most half full.
+    table: Vec<u32>,
+    last: u32,
+}
+
+impl Interner {
+    /// The words so far.
+    pub(crate) fn words(&self) -> &Arc<Words> {
+        &self.words
+    }
+
+    /// How many words there are.
+    pub(crate) fn count(&self) -> usize {
+        self.words.count()
+    }
+
+    /// The code of a text; what is not UTF-8 in it is replaced by U+FFFD.
+    pub(crate) fn text(&mut self, bytes: &[u8]) -> u32 {
+        match self.find(bytes) {
+            Ok(code) => code,
+            Err(hash) => match std::str::from_utf8(bytes) {
+                Ok(_) => self.add(bytes, hash),
+                Err(_) => self.bytes(text_of(bytes).as_bytes()),
+            },
+        }
+    }
+
+    /// The code of a byte string.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> u32 {
+        match self.find(bytes) {
+            Ok(code) => code,
+            Err(hash) => self.add(bytes, hash),
+        }
+    }
+
+    /// The code, or the hash of a word that has none yet.
+    fn find(&mut self, bytes: &[u8]) -> Result<u32, u32> {
+        if self.words.bytes(self.last) == Some(bytes) {
+            return Ok(self.last);
+        }
+        let hash = xxh3_64(bytes) as u32;
+        for slot in self.slots(hash) {
+            match self.table.get(slot) {
+                None | Some(0) => break,
+                Some(taken) => {
+                    let code = taken - 1;
+                    let is_same = self.hashes.get(code as usize) == Some(&hash);
+                    if is_same && self.words.bytes(code) == Some(bytes) {
+                        self.last = code;
+                        return Ok(code);
+                    }
+                }
+            }
+        }
+        Err(hash)
+    }
+
+    /// The slots where a word of this hash may be, in the order of looking.
+    fn slots(&self, hash: u32) -> impl Iterator<Item = usize> + use<> {
+        let length = self.table.len();
+        let start = hash as usize;
+        (0..length).map(move |step| start.wrapping_add(step) & (length - 1))
+    }
+
+    fn add(&mut self, bytes: &[u8], hash: u32) -> u32 {
+        let code = self.count() as u32;
+        Arc::make_mut(&mut self.words).push(bytes);
+        self.hashes.push(hash);
+        if self.hashes.len() * 2 > self.table.len() {
+            self.grow();
+        } else {
+            self.take_slot(code, hash);
+        }
+        self.last = code;
+        code
+    }
+
+    fn grow(&mut self) {
+        self.table = vec![0; (self.hashes.len() * 4).next_power_of_two().max(16)];
+        let hashes = std::mem::take(&mut self.hashes);
+        for (code, hash) in (0..).zip(&hashes) {
+            self.take_slot(code, *hash);
+        }
+        self.hashes = hashes;
+    }
+
+    fn take_slot(&mut self, code: u32, hash: u32) {
+        let is_free = |slot: &usize| self.table.get(*slot) == Some(&0);
+        let free = self.slots(hash).find(is_free);
+        if let Some(slot) = free.and_then(|slot| self.table.get_mut(slot)) {
+            *slot = code + 1;
+        }
+    }
+
+    /// Gives back what only new words need; nothing may be interned any more.
+    pub(crate) fn seal(&mut self) {
+        self.hashes = Vec::new();
+        self.table = Vec::new();
+    }
+
+    /// Bytes of memory, about.
+    pub(crate) fn memory(&self) -> usize {
+        self.words.memory() + 4 * (self.hashes.len() + self.table.len())
+    }
+}
+
+/// A column of codes with the words that they stand for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Coded {
+    pub(crate) codes: Vec<u32>,
+    pub(crate) interner: Interner,
+}
+
+impl Coded {
+    pub(crate) fn push_text(&mut self, text: &[u8]) {
+        let code = self.interner.text(text);
+        self.codes.push(code);
+    }
+
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
+        let code = self.interner.bytes(bytes);
+        self.codes.push(code);
+    }
+
+    /// The text of an entry; empty when there is no such entry.
+    pub(crate) fn text(&self, index: usize) -> &str {
+        self.codes
+            .get(index)
+            .map_or("", |code| self.interner.words.text(*code))
+    }
+
+    /// The bytes of an entry; empty when there is no such entry.
+    pub(crate) fn bytes(&self, index: usize) -> &[u8] {
+        let code = self.codes.get(index);
+        code.and_then(|code| self.interner.words.bytes(*code))
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        4 * self.codes.len() + self.interner.memory()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_words_have_equal_codes_through_growth() {
+        let mut interner = Interner::default();
+        let word = |number: u32| number.to_string().into_bytes();
+        let codes: Vec<u32> = (0..1000).map(|number| interner.bytes(&word(number))).collect();
+        assert_eq!(codes, (0..1000).collect::<Vec<_>>());
+        for number in (0..1000).rev() {
+            assert_eq!(interner.bytes(&word(number)), number);
+        }
+        assert_eq!(interner.words().bytes(999), Some(&b"999"[..]));
+        assert_eq!(interner.words().bytes(1000), None);
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_replaced() {
+        let mut interner = Interner::default();
+        let broken = interner.text(b"a\xff");
+        assert_eq!(interner.words().text(broken), "a\u{fffd}");
+        assert_eq!(interner.text(b"a\xfe"), broken);
+        assert_eq!(interner.text("a\u{fffd}".as_bytes()), broken);
+    }
+
+    #[test]
+    fn published_words_do_not_change() {
+        let mut interner = Interner::default();
+        interner.text(b"one");
+        let published = Arc::clone(interner.words());
+        interner.text(b"two");
+        assert_eq!((published.count(), interner.count()), (1, 2));
+    }
+}

@@ -1,0 +1,153 @@
+//! What is kept in memory of blocks: decoded metadata, and the bytes of column chunks. Both are limited by bytes.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use moka::future::Cache;
+use ulid::Ulid;
+
+use super::ReadError;
+use crate::layout::BlockFile;
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// Bytes of decoded footers, trace tables and catalogues.
+    pub metadata_bytes: u64,
+    /// Bytes of column chunks; 0 keeps none, which suits a local folder, as the operating system caches its files.
+    pub chunk_bytes: u64,
+}
+
+impl Default for CacheSettings {
+    /// 64 MB of metadata, 64 MB of column chunks.
+    fn default() -> Self {
+        Self {
+            metadata_bytes: 64 << 20,
+            chunk_bytes: 64 << 20,
+        }
+    }
+}
+
+/// A column chunk of a block: row group and leaf column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ChunkKey {
+    pub(crate) block: Ulid,
+    pub(crate) row_group: u32,
+    pub(crate) leaf: u32,
+}
+
+#[derive(Clone)]
+struct Metadata {
+    value: Arc<dyn Any + Send + Sync>,
+    bytes: u32,
+}
+
+/// The cache of a process. Cheap to clone.
+#[derive(Clone)]
+pub struct BlockCache {
+    metadata: Cache<(Ulid, BlockFile), Metadata>,
+    chunks: Cache<ChunkKey, Bytes>,
+}
+
+impl fmt::Debug for BlockCache {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("BlockCache")
+            .field("metadata_bytes", &self.metadata.weighted_size())
+            .field("chunk_bytes", &self.chunks.weighted_size())
+            .finish_non_exhaustive()
+    }
+}
+
+impl BlockCache {
+    /// An empty cache.
+    pub fn new(settings: CacheSettings) -> Self {
+        /// What an entry costs besides its value, about.
+        const ENTRY: u32 = 128;
+        let chunk_weight = |_: &ChunkKey, chunk: &Bytes| (chunk.len() as u32).saturating_add(ENTRY);
+        Self {
+            metadata: Cache::builder()
+                .max_capacity(settings.metadata_bytes)
+                .weigher(|_, kept: &Metadata| kept.bytes.saturating_add(ENTRY))
+                .build(),
+            chunks: Cache::builder()
+                .max_capacity(settings.chunk_bytes)
+                .weigher(chunk_weight)
+                .build(),
+        }
+    }
+
+    /// The decoded metadata of a file, made by `load` (which also says how many bytes it takes) if it is not here.
+    /// Several who ask at once wait for one.
+    pub(crate) async fn metadata<T: Send + Sync + 'static>(
+        &self,
+        block: Ulid,
+        file: BlockFile,
+        load: impl Future<Output = Result<(T, usize), ReadError>>,
+    ) -> Result<Arc<T>, ReadError> {
+        let make = async {
+            let (value, bytes) = load.await?;
+            Ok(Metadata {
+                value: Arc::new(value),
+                bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            })
+        };
+        let kept = self.metadata.try_get_with((block, file), make).await;
+        let kept = kept.map_err(ReadError::Shared)?;
+        let found = format!("{} of block {block} cached as another type", file.name());
+        kept.value
+            .downcast()
+            .map_err(|_| ReadError::damaged(&file.name().into(), 0, found))
+    }
+
+    pub(crate) async fn chunk(&self, key: ChunkKey) -> Option<Bytes> {
+        self.chunks.get(&key).await
+    }
+
+    pub(crate) async fn keep_chunk(&self, key: ChunkKey, chunk: &Bytes) {
+        if self.chunks.policy().max_capacity() != Some(0) {
+            // A copy of its own: a slice would keep all of the answer that it came in.
+            self.chunks.insert(key, Bytes::copy_from_slice(chunk)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn metadata_is_loaded_once_and_errors_are_not_kept() {
+        let cache = BlockCache::new(CacheSettings::default());
+        let block = Ulid::from(1_u128);
+        let gone = || ReadError::Gone { file: "x".into() };
+        let failed = cache.metadata::<u32>(block, BlockFile::Spans, async { Err(gone()) }).await;
+        assert!(failed.unwrap_err().is_gone());
+        for answer in [7, 8] {
+            let kept = cache.metadata(block, BlockFile::Spans, async { Ok((answer, 4)) }).await;
+            assert_eq!(*kept.unwrap(), 7);
+        }
+    }
+
+    #[tokio::test]
+    async fn chunks_are_limited_by_bytes() {
+        let cache = BlockCache::new(CacheSettings {
+            metadata_bytes: 0,
+            chunk_bytes: 1000,
+        });
+        let key = |leaf| ChunkKey {
+            block: Ulid::from(1_u128),
+            row_group: 0,
+            leaf,
+        };
+        for leaf in 0..100 {
+            cache.keep_chunk(key(leaf), &Bytes::from(vec![0; 100])).await;
+        }
+        cache.chunks.run_pending_tasks().await;
+        assert!(cache.chunks.weighted_size() <= 1000);
+        assert!(cache.chunks.entry_count() > 0);
+    }
+}
