@@ -33,10 +33,9 @@ pub fn replicas(size: Option<Size>, component: Component, replication_factor: i3
     match (size, component) {
         (Some(Size::Demo), Ingester) => quorum(replication_factor),
         (None | Some(Size::Demo), _) => 1,
-        (Some(Size::Small), Distributor | Querier) => 3,
+        (Some(Size::Small), Distributor | Querier) | (Some(Size::Medium), Compactor) => 3,
         (Some(Size::Medium), Distributor) => 4,
         (Some(Size::Medium), Querier) => 5,
-        (Some(Size::Medium), Compactor) => 3,
         (Some(_), Ingester) => quorum(replication_factor).max(2),
         (Some(_), Distributor | Querier | Compactor | QueryFrontend) => 2,
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -31,24 +32,24 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("e2e", &["tempo-config", "tempo-model"]),
 ];
 
-fn metadata(arguments: &[&str]) -> Value {
+fn metadata(arguments: &[&str]) -> Result<Value> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--locked"])
         .args(arguments)
         .current_dir(e2e::repository())
         .output()
-        .unwrap_or_else(|error| panic!("run cargo metadata: {error}"));
-    assert!(
+        .context("run cargo metadata")?;
+    ensure!(
         output.status.success(),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("parse cargo metadata: {error}"))
+    serde_json::from_slice(&output.stdout).context("parse cargo metadata")
 }
 
 #[test]
-fn only_the_documented_arrows_between_crates_exist() {
-    let metadata = metadata(&["--no-deps"]);
+fn only_the_documented_arrows_between_crates_exist() -> Result<()> {
+    let metadata = metadata(&["--no-deps"])?;
     let packages = metadata["packages"].as_array().unwrap();
     let ours: BTreeSet<&str> = packages
         .iter()
@@ -69,11 +70,12 @@ fn only_the_documented_arrows_between_crates_exist() {
             assert!(fine, "{name} must not depend on {on}: see docs/architecture.md");
         }
     }
+    Ok(())
 }
 
 #[test]
-fn there_is_one_of_each_heavy_library_and_one_tls_provider() {
-    let metadata = metadata(&[]);
+fn there_is_one_of_each_heavy_library_and_one_tls_provider() -> Result<()> {
+    let metadata = metadata(&[])?;
     let packages = metadata["packages"].as_array().unwrap();
     let versions = |name: &str| packages.iter().filter(|package| package["name"] == name).count();
     for single in [
@@ -95,4 +97,5 @@ fn there_is_one_of_each_heavy_library_and_one_tls_provider() {
     for banned in ["aws-lc-sys", "openssl-sys", "native-tls"] {
         assert_eq!(versions(banned), 0, "{banned} is in the tree");
     }
+    Ok(())
 }

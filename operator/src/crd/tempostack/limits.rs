@@ -1,5 +1,7 @@
 //! Limits of a TempoStack's tenants and of its searches.
 
+#![allow(clippy::struct_field_names, reason = "the names are upstream's")]
+
 use std::collections::BTreeMap;
 
 use kube::KubeSchema;

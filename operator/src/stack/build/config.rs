@@ -65,9 +65,9 @@ fn config(stack: &ValidatedStack) -> Config {
         Some(receiver_endpoint(OTLP_GRPC_PORT, tls)),
         Some(receiver_endpoint(OTLP_HTTP_PORT, tls)),
     ));
-    config.distributor.ring.kvstore.store = "memberlist".to_owned();
+    "memberlist".clone_into(&mut config.distributor.ring.kvstore.store);
     config.compactor.compaction.block_retention = settings.retention;
-    config.compactor.ring.kvstore.store = "memberlist".to_owned();
+    "memberlist".clone_into(&mut config.compactor.ring.kvstore.store);
     config.querier.frontend_worker.frontend_address =
         format!("{}:{GRPC_PORT}", name_of(stack, FRONTEND_DISCOVERY));
     config.storage.trace = configuration::object_storage(&stack.storage);
@@ -81,7 +81,7 @@ fn config(stack: &ValidatedStack) -> Config {
 
 fn ingester(config: &mut Config, settings: &StackConfiguration) {
     let lifecycler = &mut config.ingester.lifecycler;
-    lifecycler.ring.kvstore.store = "memberlist".to_owned();
+    "memberlist".clone_into(&mut lifecycler.ring.kvstore.store);
     lifecycler.ring.replication_factor = settings.replication_factor;
     lifecycler.tokens_file_path = format!("{DATA_DIRECTORY}/tokens.json");
     lifecycler.enable_inet6 = settings.enable_ipv6;

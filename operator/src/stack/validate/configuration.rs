@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// Settings of Tempo, checked.
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the spec")]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StackConfiguration {
     /// On how many ingesters a span is stored.

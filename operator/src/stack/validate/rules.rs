@@ -202,105 +202,82 @@ pub(super) fn notices(spec: &TempoStackSpec) -> Vec<Notice> {
     let candidates = [
         (
             !spec.template.distributor.tls.cipher_suites.is_empty(),
-            Notice::new(
-                NotBuilt,
-                "spec.template.distributor.tls.cipherSuites",
-                "is not used: all safe cipher suites are offered",
-            ),
+            NotBuilt,
+            "spec.template.distributor.tls.cipherSuites",
+            "is not used: all safe cipher suites are offered",
         ),
         (
             spec.extra_config
                 .as_ref()
                 .is_some_and(|extra| extra.tempo.is_some()),
-            Notice::new(
-                Warning,
-                "spec.extraConfig.tempo",
-                "overrides generated configuration, which may break the stack",
-            ),
+            Warning,
+            "spec.extraConfig.tempo",
+            "overrides generated configuration, which may break the stack",
         ),
         (
             spec.size.is_some() && spec.resources.total.is_some(),
-            Notice::new(
-                Warning,
-                "spec.resources.total",
-                "is not used, because spec.size is set",
-            ),
+            Warning,
+            "spec.resources.total",
+            "is not used, because spec.size is set",
         ),
         (
             !spec.replication_zones.is_empty(),
-            Notice::new(
-                NotBuilt,
-                "spec.replicationZones",
-                "pods are spread over the zones, but replicas of a span may still be in one zone",
-            ),
+            NotBuilt,
+            "spec.replicationZones",
+            "pods are spread over the zones, but replicas of a span may still be in one zone",
         ),
         (
             interface.enabled,
-            Notice::new(
-                Deprecated,
-                "spec.template.queryFrontend.jaegerQuery",
-                "is deprecated; use Grafana's Tempo data source on port 3200",
-            ),
+            Deprecated,
+            "spec.template.queryFrontend.jaegerQuery",
+            "is deprecated; use Grafana's Tempo data source on port 3200",
         ),
         (
             interface.enabled,
-            Notice::new(
-                NotBuilt,
-                "spec.template.queryFrontend.jaegerQuery",
-                "nothing answers on the Jaeger ports 16685 to 16687 yet",
-            ),
+            NotBuilt,
+            "spec.template.queryFrontend.jaegerQuery",
+            "nothing answers on the Jaeger ports 16685 to 16687 yet",
         ),
         (
             interface.ingress.kind == IngressType::Route,
-            Notice::new(
-                NotBuilt,
-                "spec.template.queryFrontend.jaegerQuery.ingress.type",
-                "Routes are not made yet; use type ingress",
-            ),
+            NotBuilt,
+            "spec.template.queryFrontend.jaegerQuery.ingress.type",
+            "Routes are not made yet; use type ingress",
         ),
         (
             gateway.is_some_and(|gateway| gateway.enabled),
-            Notice::new(
-                NotBuilt,
-                "spec.template.gateway",
-                "there is no gateway yet: tenants are told apart by X-Scope-OrgID, but nobody checks who they are",
-            ),
+            NotBuilt,
+            "spec.template.gateway",
+            "there is no gateway yet: tenants are told apart by X-Scope-OrgID, but nobody checks who they are",
         ),
         (
             spec.template.metrics_generator.enabled,
-            Notice::new(
-                NotBuilt,
-                "spec.template.metricsGenerator",
-                "there is no metrics-generator yet",
-            ),
+            NotBuilt,
+            "spec.template.metricsGenerator",
+            "there is no metrics-generator yet",
         ),
         (
             metrics.create_service_monitors || metrics.create_prometheus_rules,
-            Notice::new(
-                NotBuilt,
-                "spec.observability.metrics",
-                "ServiceMonitors and PrometheusRules are not made yet",
-            ),
+            NotBuilt,
+            "spec.observability.metrics",
+            "ServiceMonitors and PrometheusRules are not made yet",
         ),
         (
             spec.observability.grafana.create_datasource,
-            Notice::new(
-                NotBuilt,
-                "spec.observability.grafana",
-                "Grafana data sources are not made yet",
-            ),
+            NotBuilt,
+            "spec.observability.grafana",
+            "Grafana data sources are not made yet",
         ),
         (
             !spec.observability.tracing.sampling_fraction.is_empty(),
-            Notice::new(
-                NotBuilt,
-                "spec.observability.tracing",
-                "the components do not trace themselves yet",
-            ),
+            NotBuilt,
+            "spec.observability.tracing",
+            "the components do not trace themselves yet",
         ),
     ];
     candidates
         .into_iter()
-        .filter_map(|(applies, notice)| applies.then_some(notice))
+        .filter(|(applies, ..)| *applies)
+        .map(|(_, kind, path, message)| Notice::new(kind, path, message))
         .collect()
 }

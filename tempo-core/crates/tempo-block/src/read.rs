@@ -130,7 +130,10 @@ impl Reader {
                 meta,
                 statistics,
             ))),
-            found => Err(ReadError::Format { block: meta.id, found }),
+            found => Err(ReadError::Format {
+                block: meta.id,
+                found,
+            }),
         }
     }
 }

@@ -92,7 +92,7 @@ impl Key {
                 }
             }
             Values::Int(values) => {
-                self.add_all("int", counted(values.iter().copied()), |value| value.to_string())
+                self.add_all("int", counted(values.iter().copied()), i64::to_string);
             }
             Values::Float(values) => {
                 let bits = values.iter().map(|value| value.to_bits());
@@ -101,7 +101,7 @@ impl Key {
                 });
             }
             Values::Bool(values) => {
-                self.add_all("bool", counted(values.iter().copied()), |value| value.to_string())
+                self.add_all("bool", counted(values.iter().copied()), bool::to_string);
             }
             // Attributes have no other types.
             Values::Duration(_)

@@ -33,7 +33,7 @@ impl Default for Policy {
     /// Windows of an hour, 4 to 16 blocks a job, blocks of up to 4 GB and 100 million spans, 3 rewrites.
     fn default() -> Self {
         Self {
-            window: Duration::from_secs(3600),
+            window: Duration::from_hours(1),
             min_inputs: 4,
             max_inputs: 16,
             max_bytes: 4 << 30,

@@ -79,7 +79,10 @@ impl AttributeTable {
     fn successors(&mut self) -> Option<&mut Successors> {
         match self.previous {
             None => Some(&mut self.first),
-            Some(index) => self.columns.get_mut(index as usize).map(|column| &mut column.next),
+            Some(index) => self
+                .columns
+                .get_mut(index as usize)
+                .map(|column| &mut column.next),
         }
     }
 
@@ -87,9 +90,8 @@ impl AttributeTable {
         let Successors(candidates) = *self.successors()?;
         candidates.into_iter().find(|index| {
             let column = self.columns.get(*index as usize);
-            column.is_some_and(|column| {
-                column.kind == kind && self.keys.words().bytes(column.key) == Some(key)
-            })
+            column
+                .is_some_and(|column| column.kind == kind && self.keys.words().bytes(column.key) == Some(key))
         })
     }
 
@@ -234,9 +236,7 @@ impl Column {
     /// The value of an entry.
     fn value(&self, index: usize) -> AnyValue {
         // Nested values were walked to their ends when the record was validated.
-        value::owned(self.view(index)).unwrap_or(AnyValue {
-            value: None::<Value>,
-        })
+        value::owned(self.view(index)).unwrap_or(AnyValue { value: None::<Value> })
     }
 
     fn seal(&mut self) {
@@ -284,7 +284,10 @@ mod tests {
             attribute("b", ValueView::String(b"x")),
             attribute("a", ValueView::Int(2)),
         ];
-        let other = [attribute("b", ValueView::String(b"y")), attribute("a", ValueView::Bool(true))];
+        let other = [
+            attribute("b", ValueView::String(b"y")),
+            attribute("a", ValueView::Bool(true)),
+        ];
         table.push(0, &one);
         table.push(1, &other);
         table.push(3, &one);

@@ -151,9 +151,7 @@ impl Segment {
 
     /// Attributes, events and links that a row's client dropped.
     pub(crate) fn dropped(&self, row: usize) -> [u32; 3] {
-        let found = self
-            .dropped
-            .binary_search_by_key(&(row as u32), |(row, _)| *row);
+        let found = self.dropped.binary_search_by_key(&(row as u32), |(row, _)| *row);
         found
             .ok()
             .and_then(|index| self.dropped.get(index))
@@ -247,8 +245,6 @@ impl Links {
 
     fn memory(&self) -> usize {
         let texts = [&self.trace_id, &self.span_id, &self.trace_state];
-        self.row.len() * 12
-            + texts.into_iter().map(Coded::memory).sum::<usize>()
-            + self.attributes.memory()
+        self.row.len() * 12 + texts.into_iter().map(Coded::memory).sum::<usize>() + self.attributes.memory()
     }
 }

@@ -124,10 +124,14 @@ mod tests {
         let cache = BlockCache::new(CacheSettings::default());
         let block = Ulid::from(1_u128);
         let gone = || ReadError::Gone { file: "x".into() };
-        let failed = cache.metadata::<u32>(block, BlockFile::Spans, async { Err(gone()) }).await;
+        let failed = cache
+            .metadata::<u32>(block, BlockFile::Spans, async { Err(gone()) })
+            .await;
         assert!(failed.unwrap_err().is_gone());
         for answer in [7, 8] {
-            let kept = cache.metadata(block, BlockFile::Spans, async { Ok((answer, 4)) }).await;
+            let kept = cache
+                .metadata(block, BlockFile::Spans, async { Ok((answer, 4)) })
+                .await;
             assert_eq!(*kept.unwrap(), 7);
         }
     }

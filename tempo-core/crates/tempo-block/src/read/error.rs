@@ -99,10 +99,7 @@ impl ReadError {
         match self {
             Self::Gone { .. } => true,
             Self::Shared(other) => other.is_gone(),
-            Self::Fetch(error) => error
-                .source
-                .downcast_ref::<Self>()
-                .is_some_and(Self::is_gone),
+            Self::Fetch(error) => error.source.downcast_ref::<Self>().is_some_and(Self::is_gone),
             _ => false,
         }
     }
