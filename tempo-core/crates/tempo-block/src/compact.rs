@@ -42,6 +42,7 @@ mod tests {
             spans_file: FileMeta {
                 bytes,
                 footer_bytes: 0,
+                crc32c: 0,
             },
             traces_file: FileMeta::default(),
             catalogue_file: FileMeta::default(),

@@ -58,8 +58,12 @@ pub struct BlockMeta {
 pub struct FileMeta {
     /// Length in bytes.
     pub bytes: u64,
-    /// Length of the metadata at its end (Parquet: footer, its length and the magic), in bytes; 0 where it has none.
+    /// Length of the metadata at the end of `spans.parquet` (footer, its length and the magic), in bytes; 0 for the other
+    /// files, which are read as a whole.
     pub footer_bytes: u64,
+    /// CRC-32C of the last `footer_bytes`, or of the whole file where they are 0; that of a column chunk of
+    /// `spans.parquet` stands in [`crate::schema::RowGroupMetadata::checksums`].
+    pub crc32c: u32,
 }
 
 impl BlockMeta {
@@ -103,6 +107,7 @@ pub(crate) mod tests {
         let file = FileMeta {
             bytes: u64::MAX,
             footer_bytes: u64::MAX,
+            crc32c: u32::MAX,
         };
         BlockMeta {
             format: BLOCK_FORMAT,

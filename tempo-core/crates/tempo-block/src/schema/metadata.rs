@@ -56,6 +56,8 @@ pub struct RowGroupMetadata {
     pub resource_overflow: u64,
     /// The same of the scope's, counted once a span.
     pub scope_overflow: u64,
+    /// CRC-32C of the bytes of each column chunk, in the order of the file's leaf columns.
+    pub checksums: Vec<u32>,
 }
 
 impl FileMetadata {

@@ -183,6 +183,7 @@ pub(crate) fn meta(id: Ulid) -> BlockMeta {
     let file = FileMeta {
         bytes: 1,
         footer_bytes: 0,
+        crc32c: 0,
     };
     BlockMeta {
         format: BLOCK_FORMAT,
