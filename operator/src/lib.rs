@@ -10,6 +10,7 @@ pub mod defaults;
 pub mod digest;
 pub mod environment;
 pub mod ingress;
+pub mod kind;
 pub mod kubernetes;
 pub mod minio;
 pub mod object_storage;
