@@ -2,6 +2,7 @@
 //!
 //! Not here: formats of storage (`tempo-block`), TraceQL (`tempo-traceql`), the OTLP doors (`tempo-receiver`).
 
+pub mod answer;
 pub mod rpc;
 pub mod target;
 pub mod tenancy;

@@ -89,7 +89,7 @@ pub struct SearchQuestion {
 /// Names of attributes.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct TagNamesQuestion {
-    /// `span`, `resource`, …; every scope when empty.
+    /// `span`, `resource`, …; every scope when empty. Intrinsics are not told: they are the same everywhere.
     #[prost(string, tag = "1")]
     pub scope: String,
     /// Only names on spans that match this TraceQL filter; empty for all.
@@ -100,10 +100,10 @@ pub struct TagNamesQuestion {
 /// Values of an attribute.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct TagValuesQuestion {
-    /// `span`, `resource`, …; span and resource when empty.
+    /// `span`, `resource`, …, or `intrinsic`; span and resource when empty.
     #[prost(string, tag = "1")]
     pub scope: String,
-    /// The attribute's name, without scope.
+    /// The attribute's name, without scope; with scope `intrinsic`, as TraceQL names it (`status`, `span:status`).
     #[prost(string, tag = "2")]
     pub name: String,
     /// Only values on spans that match this TraceQL filter; empty for all.
