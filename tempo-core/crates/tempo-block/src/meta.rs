@@ -58,11 +58,12 @@ pub struct BlockMeta {
 pub struct FileMeta {
     /// Length in bytes.
     pub bytes: u64,
-    /// Length of the metadata at the end of `spans.parquet` (footer, its length and the magic), in bytes; 0 for the other
-    /// files, which are read as a whole.
+    /// Length of the metadata at its end (Parquet: filters, footer, its length and the magic), in bytes; 0 where it has
+    /// none.
     pub footer_bytes: u64,
-    /// CRC-32C of the last `footer_bytes`, or of the whole file where they are 0; that of a column chunk of
-    /// `spans.parquet` stands in [`crate::schema::RowGroupMetadata::checksums`].
+    /// CRC-32C of the last `footer_bytes`, or of the whole file where they are 0; those of the rest of the Parquet files
+    /// stand in [`crate::schema::RowGroupMetadata`].
+    #[serde(default)]
     pub crc32c: u32,
 }
 

@@ -58,6 +58,8 @@ pub struct RowGroupMetadata {
     pub scope_overflow: u64,
     /// CRC-32C of the bytes of each column chunk, in the order of the file's leaf columns.
     pub checksums: Vec<u32>,
+    /// CRC-32C of the row group of `traces.parquet`, from the start of its first column chunk to the end of its last.
+    pub trace_table_checksum: u32,
 }
 
 impl FileMetadata {
