@@ -2,29 +2,43 @@
 //! [`HeadSnapshot`] is what was in it at one moment and never changes.
 //!
 //! ```text
-//! record ─► Head::append ─► columns ─ snapshot ─► HeadSnapshot ─┬─ RowGroup: the evaluator reads it
-//!                                                               └─ write::block: it becomes a block
+//! record ─► Head::append ─► open Segment ─ snapshot ─► HeadSnapshot ─┬─ RowGroup: the evaluator reads it
+//!                                                                    └─ write::block: it becomes a block
 //! ```
+//! A snapshot is a list of sealed [`segment::Segment`]s, which are shared and never change; its rows are theirs, one
+//! segment after the other in order of arrival. Taking one seals the open segment, so it costs nothing that grows with
+//! the head. Small neighbours are joined as they come, so that there are few segments however often snapshots are
+//! taken.
+//!
+//! Rows say by number which trace, resource and scope they belong to. Numbers are the head's: a segment lists what was
+//! first seen in it ([`segment::Introduced`]), and the lists of all segments in order are the tables that the numbers
+//! point into ([`HeadSnapshot::tables`]). Dictionaries of attributes, names and events are a segment's own.
+//!
 //! Not here: which records are in it and whether they are durable (`wal`, the ingester).
 
-mod attributes;
-mod intern;
-mod segment;
+pub(crate) mod attributes;
+mod batch;
+pub(crate) mod intern;
+pub(crate) mod owner;
+pub(crate) mod segment;
+pub(crate) mod snapshot;
+mod trace;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use tempo_model::TraceId;
-use tempo_model::proto::trace::ResourceSpans;
+use tempo_model::view::{self, ResourceSpansView, ScopeSpansView};
 use tempo_model::wire::WireError;
-use tempo_traceql::columns::SpanBatch;
 
-use crate::read::{ReadError, RowGroup, RowGroupSummary, Wanted};
+use attributes::Limit;
+use owner::{Numbers, Owner};
+use segment::{Place, Scratch, Segment};
+pub use snapshot::HeadSnapshot;
 
 /// How a head takes spans in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadSettings {
-    /// Attribute keys and values longer than this many bytes are cut; 0 is no limit.
+    /// Attribute keys and string values longer than this many bytes are cut; 0 is no limit.
     pub max_attribute_bytes: usize,
 }
 
@@ -46,80 +60,241 @@ pub struct HeadAppended {
     pub truncated: usize,
 }
 
+/// A segment with this many rows is sealed, and small ones are joined up to it.
+const MAX_SEGMENT_ROWS: usize = 1 << 16;
+/// A segment with this many attribute columns is sealed, and small ones are joined up to it.
+const MAX_SEGMENT_COLUMNS: usize = 4096;
+
 /// The head of a tenant. It has one owner; readers work on snapshots.
-#[derive(Debug)]
-pub struct Head {}
+#[derive(Debug, Default)]
+pub struct Head {
+    settings: HeadSettings,
+    sealed: Vec<Arc<Segment>>,
+    /// Memory of `sealed`.
+    sealed_bytes: usize,
+    open: Segment,
+    /// Rows of `sealed`.
+    sealed_spans: usize,
+    traces: HashMap<[u8; 16], u32>,
+    /// The trace of the last span, with its number.
+    last_trace: Option<([u8; 16], u32)>,
+    resources: Numbers,
+    scopes: Numbers,
+    /// Arrivals of the first and the last record, nanoseconds since the Unix epoch.
+    arrivals_ns: Option<(u64, u64)>,
+    /// The last snapshot, while nothing was appended after it.
+    published: Option<Arc<HeadSnapshot>>,
+}
+
+/// How long lists of the open segment were before an append.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    rows: usize,
+    traces: usize,
+    resources: usize,
+    scopes: usize,
+}
 
 impl Head {
     /// An empty head.
-    pub fn new(_settings: HeadSettings) -> Self {
-        unimplemented!()
+    pub fn new(settings: HeadSettings) -> Self {
+        Self {
+            settings,
+            ..Self::default()
+        }
     }
 
     /// Takes in the spans of a record (an encoded `ExportTraceServiceRequest`) that arrived at `arrival_ns`
-    /// (nanoseconds since the Unix epoch). A malformed record leaves nothing behind.
-    pub fn append(&mut self, _payload: &[u8], _arrival_ns: u64) -> Result<HeadAppended, WireError> {
-        unimplemented!()
+    /// (nanoseconds since the Unix epoch). A malformed record leaves nothing behind. What is not UTF-8 in texts is
+    /// replaced by U+FFFD; ids of the wrong size, which receivers refuse, are cut or filled with zeros on the left.
+    pub fn append(&mut self, payload: &[u8], arrival_ns: u64) -> Result<HeadAppended, WireError> {
+        let mark = self.mark();
+        let mut limit = Limit {
+            max_bytes: self.settings.max_attribute_bytes,
+            truncated: 0,
+        };
+        if let Err(error) = self.take_in(payload, &mut limit) {
+            self.go_back(mark);
+            return Err(error);
+        }
+        let spans = self.open.rows() - mark.rows;
+        if spans > 0 {
+            let (first, last) = self.arrivals_ns.unwrap_or((arrival_ns, arrival_ns));
+            self.arrivals_ns = Some((first.min(arrival_ns), last.max(arrival_ns)));
+            self.published = None;
+        }
+        if is_full(self.open.rows(), self.open.attribute_columns()) {
+            self.seal();
+        }
+        Ok(HeadAppended {
+            spans,
+            truncated: limit.truncated,
+        })
     }
 
     /// Number of spans.
     pub fn spans(&self) -> usize {
-        unimplemented!()
+        self.sealed_spans + self.open.rows()
     }
 
     /// Bytes of memory, about.
     pub fn bytes(&self) -> usize {
-        unimplemented!()
+        /// A trace's id and number in a table that is about two thirds full.
+        const TRACE: usize = 32;
+        self.sealed_bytes
+            + self.open.memory()
+            + self.traces.len() * TRACE
+            + self.resources.memory()
+            + self.scopes.memory()
     }
 
     /// When the oldest record arrived; `None` when there is none.
     pub fn first_arrival_ns(&self) -> Option<u64> {
-        unimplemented!()
+        self.arrivals_ns.map(|(first, _)| first)
     }
 
     /// What is in it now. Cheap when nothing was appended since the last call.
     pub fn snapshot(&mut self) -> Arc<HeadSnapshot> {
-        unimplemented!()
-    }
-}
-
-/// What was in a head at one moment.
-#[derive(Debug)]
-pub struct HeadSnapshot {}
-
-impl HeadSnapshot {
-    /// Number of spans.
-    pub fn spans(&self) -> usize {
-        unimplemented!()
+        if let Some(published) = &self.published {
+            return Arc::clone(published);
+        }
+        self.seal();
+        let snapshot = Arc::new(HeadSnapshot::new(self.sealed.clone(), self.arrivals_ns));
+        self.published = Some(Arc::clone(&snapshot));
+        snapshot
     }
 
-    /// Arrival of the first and the last record, nanoseconds since the Unix epoch; `None` when empty.
-    pub fn arrivals_ns(&self) -> Option<(u64, u64)> {
-        unimplemented!()
-    }
-
-    /// Times of all its spans, as if it were one row group of a block.
-    pub fn summary(&self) -> RowGroupSummary {
-        unimplemented!()
-    }
-
-    /// The spans of a trace as they were sent; empty when there are none.
-    pub fn trace(&self, _id: TraceId) -> Vec<ResourceSpans> {
-        unimplemented!()
-    }
-}
-
-#[async_trait]
-impl RowGroup for HeadSnapshot {
-    fn batch(&self) -> &dyn SpanBatch {
-        unimplemented!()
-    }
-
-    fn take_missing(&self) -> Vec<Wanted> {
-        Vec::new()
-    }
-
-    async fn load(&self, _wanted: &[Wanted]) -> Result<(), ReadError> {
+    fn take_in(&mut self, payload: &[u8], limit: &mut Limit) -> Result<(), WireError> {
+        let mut scratch = Scratch::default();
+        for resource_spans in view::resource_spans(payload) {
+            let resource_spans = resource_spans?;
+            for scope_spans in resource_spans.scope_spans() {
+                self.take_in_scope(&resource_spans, &scope_spans?, &mut scratch, limit)?;
+            }
+        }
         Ok(())
     }
+
+    fn take_in_scope<'a>(
+        &mut self,
+        resource_spans: &ResourceSpansView<'a>,
+        scope_spans: &ScopeSpansView<'a>,
+        scratch: &mut Scratch<'a>,
+        limit: &mut Limit,
+    ) -> Result<(), WireError> {
+        let mut owners = None;
+        for message in scope_spans.spans() {
+            scratch.span.read(message?)?;
+            let (resource, scope) = match owners {
+                Some(known) => known,
+                // Only now that there is a span of them.
+                None => *owners.insert((
+                    self.resource(resource_spans, limit)?,
+                    self.scope(scope_spans, limit)?,
+                )),
+            };
+            let place = Place {
+                trace: self.trace(right_aligned(scratch.span.trace_id)),
+                resource,
+                scope,
+                span_id: right_aligned(scratch.span.span_id),
+            };
+            self.open.push(scratch, place, limit)?;
+        }
+        Ok(())
+    }
+
+    /// The number of a trace.
+    fn trace(&mut self, id: [u8; 16]) -> u32 {
+        if let Some((last, number)) = self.last_trace
+            && last == id
+        {
+            return number;
+        }
+        let new = self.traces.len() as u32;
+        let number = *self.traces.entry(id).or_insert(new);
+        if number == new {
+            self.open.introduced.trace_ids.push(id);
+        }
+        self.last_trace = Some((id, number));
+        number
+    }
+
+    fn resource(&mut self, view: &ResourceSpansView<'_>, limit: &mut Limit) -> Result<u32, WireError> {
+        let make = |limit: &mut Limit| Owner::of_resource(view, limit);
+        let (number, new) = self
+            .resources
+            .number(view.schema_url, view.resource, limit, make)?;
+        self.open.introduced.resources.extend(new.map(Arc::new));
+        Ok(number)
+    }
+
+    fn scope(&mut self, view: &ScopeSpansView<'_>, limit: &mut Limit) -> Result<u32, WireError> {
+        let make = |limit: &mut Limit| Owner::of_scope(view, limit);
+        let (number, new) = self.scopes.number(view.schema_url, view.scope, limit, make)?;
+        self.open.introduced.scopes.extend(new.map(Arc::new));
+        Ok(number)
+    }
+
+    fn mark(&self) -> Mark {
+        let introduced = &self.open.introduced;
+        Mark {
+            rows: self.open.rows(),
+            traces: introduced.trace_ids.len(),
+            resources: introduced.resources.len(),
+            scopes: introduced.scopes.len(),
+        }
+    }
+
+    /// Undoes what was appended since `mark`. Slow, as it is for records that are refused before they get here.
+    fn go_back(&mut self, mark: Mark) {
+        let spoiled = std::mem::take(&mut self.open);
+        self.open.extend(&spoiled, mark.rows);
+        let mut introduced = spoiled.introduced;
+        for id in introduced.trace_ids.drain(mark.traces..) {
+            self.traces.remove(&id);
+        }
+        self.last_trace = None;
+        self.resources
+            .forget(introduced.resources.drain(mark.resources..).count());
+        self.scopes.forget(introduced.scopes.drain(mark.scopes..).count());
+        self.open.introduced = introduced;
+    }
+
+    /// Moves the open segment to the sealed ones, and joins small neighbours among those: each span is moved a number
+    /// of times that grows with the logarithm of the segment's size.
+    fn seal(&mut self) {
+        if self.open.rows() == 0 {
+            return;
+        }
+        let mut last = std::mem::take(&mut self.open);
+        self.sealed_spans += last.rows();
+        last.seal();
+        while let Some(before) = self.sealed.last()
+            && before.rows() <= 2 * last.rows()
+            && !is_full(
+                before.rows() + last.rows(),
+                before.attribute_columns() + last.attribute_columns(),
+            )
+        {
+            self.sealed_bytes -= before.memory();
+            last = Segment::joined(before, &last);
+            self.sealed.pop();
+        }
+        self.sealed_bytes += last.memory();
+        self.sealed.push(Arc::new(last));
+    }
+}
+
+fn is_full(rows: usize, columns: usize) -> bool {
+    rows >= MAX_SEGMENT_ROWS || columns >= MAX_SEGMENT_COLUMNS
+}
+
+/// An id of `N` bytes: the last ones of longer ids, zeros before shorter ones.
+fn right_aligned<const N: usize>(id: &[u8]) -> [u8; N] {
+    let mut aligned = [0; N];
+    for (to, from) in aligned.iter_mut().rev().zip(id.iter().rev()) {
+        *to = *from;
+    }
+    aligned
 }

@@ -50,6 +50,11 @@ pub fn contents(payload: &[u8]) -> Result<Contents, WireError> {
     Ok(contents)
 }
 
+/// Walks an attribute value to its ends. What passes here can be read without an error.
+pub fn value(value: ValueView<'_>) -> Result<(), WireError> {
+    Contents::default().value(value, 0)
+}
+
 /// What is wrong with the ids of a span.
 fn invalid_id(span: &SpanView<'_>) -> Option<InvalidId> {
     if span.trace_id.len() != 16 {

@@ -293,17 +293,29 @@ impl<'a> EventView<'a> {
     /// Reads an encoded `Event`.
     pub fn read(message: &'a [u8]) -> Result<Self, WireError> {
         let mut view = Self::default();
+        view.refill(message)?;
+        Ok(view)
+    }
+
+    /// Reads an encoded `Event` in place of what was there before; the list keeps its memory.
+    pub fn refill(&mut self, message: &'a [u8]) -> Result<(), WireError> {
+        let mut attributes = std::mem::take(&mut self.attributes);
+        attributes.clear();
+        *self = Self {
+            attributes,
+            ..Self::default()
+        };
         for field in Fields::of(message) {
             let field = field?;
             match field.number {
-                1 => view.time_unix_nanos = field.fixed64("Event")?,
-                2 => view.name = field.bytes("Event")?,
-                3 => view.attributes.push(AttributeView::read(field.bytes("Event")?)?),
-                4 => view.dropped_attributes_count = field.varint("Event")? as u32,
+                1 => self.time_unix_nanos = field.fixed64("Event")?,
+                2 => self.name = field.bytes("Event")?,
+                3 => self.attributes.push(AttributeView::read(field.bytes("Event")?)?),
+                4 => self.dropped_attributes_count = field.varint("Event")? as u32,
                 _ => {}
             }
         }
-        Ok(view)
+        Ok(())
     }
 }
 
@@ -328,19 +340,31 @@ impl<'a> LinkView<'a> {
     /// Reads an encoded `Link`.
     pub fn read(message: &'a [u8]) -> Result<Self, WireError> {
         let mut view = Self::default();
+        view.refill(message)?;
+        Ok(view)
+    }
+
+    /// Reads an encoded `Link` in place of what was there before; the list keeps its memory.
+    pub fn refill(&mut self, message: &'a [u8]) -> Result<(), WireError> {
+        let mut attributes = std::mem::take(&mut self.attributes);
+        attributes.clear();
+        *self = Self {
+            attributes,
+            ..Self::default()
+        };
         for field in Fields::of(message) {
             let field = field?;
             match field.number {
-                1 => view.trace_id = field.bytes("Link")?,
-                2 => view.span_id = field.bytes("Link")?,
-                3 => view.trace_state = field.bytes("Link")?,
-                4 => view.attributes.push(AttributeView::read(field.bytes("Link")?)?),
-                5 => view.dropped_attributes_count = field.varint("Link")? as u32,
-                6 => view.flags = field.fixed32("Link")?,
+                1 => self.trace_id = field.bytes("Link")?,
+                2 => self.span_id = field.bytes("Link")?,
+                3 => self.trace_state = field.bytes("Link")?,
+                4 => self.attributes.push(AttributeView::read(field.bytes("Link")?)?),
+                5 => self.dropped_attributes_count = field.varint("Link")? as u32,
+                6 => self.flags = field.fixed32("Link")?,
                 _ => {}
             }
         }
-        Ok(view)
+        Ok(())
     }
 }
 

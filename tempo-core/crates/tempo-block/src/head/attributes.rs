@@ -1,14 +1,49 @@
 //! Attributes as columns: one for each key and type, filled value by value.
 
-use std::sync::Arc;
+pub(crate) mod column;
 
-use tempo_model::proto::common::any_value::Value;
-use tempo_model::proto::common::{AnyValue, KeyValue};
+use tempo_model::proto::common::KeyValue;
+use tempo_model::validate;
 use tempo_model::view::{AttributeView, ValueView};
+use tempo_model::wire::WireError;
 
-use super::intern::{Coded, Interner, Words};
+pub(crate) use column::Column;
+
+use super::intern::Interner;
 use crate::schema::ValueKind;
-use crate::schema::value;
+
+/// How long keys and texts may be, and how many were longer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit {
+    /// In bytes; 0 is no limit.
+    pub(super) max_bytes: usize,
+    /// Keys and texts that were cut.
+    pub(super) truncated: usize,
+}
+
+impl Limit {
+    /// An attribute with its key, and its value if it is text, within the limit.
+    pub(super) fn cut<'a>(&mut self, attribute: &AttributeView<'a>) -> AttributeView<'a> {
+        AttributeView {
+            key: self.cut_text(attribute.key),
+            value: match attribute.value {
+                ValueView::String(text) => ValueView::String(self.cut_text(text)),
+                other => other,
+            },
+        }
+    }
+
+    /// As much of a text as the limit allows, whole characters.
+    fn cut_text<'a>(&mut self, text: &'a [u8]) -> &'a [u8] {
+        if self.max_bytes == 0 || text.len() <= self.max_bytes {
+            return text;
+        }
+        self.truncated += 1;
+        let is_boundary = |at: &usize| text.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80);
+        let end = (0..=self.max_bytes).rev().find(is_boundary);
+        text.get(..end.unwrap_or_default()).unwrap_or_default()
+    }
+}
 
 /// No column.
 const NONE: u32 = u32::MAX;
@@ -28,7 +63,7 @@ pub(crate) struct AttributeTable {
 /// The columns that came next lately, the latest first. Lists of attributes have few orders, so guessing by the column
 /// before spares nearly all look-ups.
 #[derive(Debug, Clone, Copy)]
-struct Successors([u32; 2]);
+pub(crate) struct Successors([u32; 2]);
 
 impl Default for Successors {
     fn default() -> Self {
@@ -36,34 +71,20 @@ impl Default for Successors {
     }
 }
 
-/// The values of one type under one key. An owner that has the key twice has two entries.
-#[derive(Debug, Clone)]
-pub(crate) struct Column {
-    key: u32,
-    pub(crate) kind: ValueKind,
-    /// The owner of each value, ascending.
-    pub(crate) owners: Vec<u32>,
-    pub(crate) values: ColumnValues,
-    next: Successors,
-    pub(crate) has_repeated_owner: bool,
-}
-
-/// Values of a column.
-#[derive(Debug, Clone)]
-pub(crate) enum ColumnValues {
-    Int(Vec<i64>),
-    Double(Vec<f64>),
-    Bool(Vec<bool>),
-    /// Texts; the bytes of bytes; the encoded messages of arrays and key-value lists.
-    Coded(Coded),
-    Empty,
-}
-
 impl AttributeTable {
     /// Adds an owner's attributes.
-    pub(crate) fn push(&mut self, owner: u32, attributes: &[AttributeView<'_>]) {
+    pub(super) fn push(
+        &mut self,
+        owner: u32,
+        attributes: &[AttributeView<'_>],
+        limit: &mut Limit,
+    ) -> Result<(), WireError> {
         self.previous = None;
         for attribute in attributes {
+            let attribute = limit.cut(attribute);
+            if let ValueView::Array(_) | ValueView::KeyValueList(_) = attribute.value {
+                validate::value(attribute.value)?;
+            }
             let kind = ValueKind::of(&attribute.value);
             let index = match self.predicted(attribute.key, kind) {
                 Some(index) => index,
@@ -72,6 +93,17 @@ impl AttributeTable {
             self.previous = Some(index);
             if let Some(column) = self.columns.get_mut(index as usize) {
                 column.push(owner, attribute.value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what the first `owners` of `other` have; here they are numbered from `base`.
+    pub(super) fn extend(&mut self, other: &Self, base: u32, owners: u32) {
+        for (key, column) in other.columns() {
+            let index = self.index_of(key.as_bytes(), column.kind);
+            if let Some(own) = self.columns.get_mut(index as usize) {
+                own.extend(column, base, owners);
             }
         }
     }
@@ -96,6 +128,15 @@ impl AttributeTable {
     }
 
     fn look_up(&mut self, key: &[u8], kind: ValueKind) -> u32 {
+        let index = self.index_of(key, kind);
+        if let Some(Successors(successors)) = self.successors() {
+            *successors = [index, successors[0]];
+        }
+        index
+    }
+
+    /// The column of a key and a type, which is made if there is none.
+    fn index_of(&mut self, key: &[u8], kind: ValueKind) -> u32 {
         let key = self.keys.text(key);
         if key as usize == self.by_key.len() {
             self.by_key.push([NONE; ValueKind::ALL.len()]);
@@ -109,11 +150,7 @@ impl AttributeTable {
             *place = new;
             self.columns.push(Column::new(key, kind));
         }
-        let index = *place;
-        if let Some(Successors(successors)) = self.successors() {
-            *successors = [index, successors[0]];
-        }
-        index
+        *place
     }
 
     /// The columns in no particular order.
@@ -145,123 +182,22 @@ impl AttributeTable {
         found
     }
 
-    pub(crate) fn seal(&mut self) {
+    /// How many columns there are.
+    pub(super) fn count(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Gives back what only a growing table needs.
+    pub(super) fn seal(&mut self) {
         self.by_key = Vec::new();
+        self.columns.shrink_to_fit();
         self.keys.seal();
         self.columns.iter_mut().for_each(Column::seal);
     }
 
-    pub(crate) fn memory(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         let columns = self.columns.iter().map(Column::memory);
         columns.sum::<usize>() + self.keys.memory() + self.by_key.len() * 4 * ValueKind::ALL.len()
-    }
-}
-
-impl Column {
-    fn new(key: u32, kind: ValueKind) -> Self {
-        let values = match kind {
-            ValueKind::Int => ColumnValues::Int(Vec::new()),
-            ValueKind::Double => ColumnValues::Double(Vec::new()),
-            ValueKind::Bool => ColumnValues::Bool(Vec::new()),
-            ValueKind::Empty => ColumnValues::Empty,
-            ValueKind::String | ValueKind::Bytes | ValueKind::Array | ValueKind::KeyValueList => {
-                ColumnValues::Coded(Coded::default())
-            }
-        };
-        Self {
-            key,
-            kind,
-            owners: Vec::new(),
-            values,
-            next: Successors::default(),
-            has_repeated_owner: false,
-        }
-    }
-
-    fn push(&mut self, owner: u32, value: ValueView<'_>) {
-        match (&mut self.values, value) {
-            (ColumnValues::Int(values), ValueView::Int(value)) => values.push(value),
-            (ColumnValues::Double(values), ValueView::Double(value)) => values.push(value),
-            (ColumnValues::Bool(values), ValueView::Bool(value)) => values.push(value),
-            (ColumnValues::Coded(values), ValueView::String(text)) => values.push_text(text),
-            (
-                ColumnValues::Coded(values),
-                ValueView::Bytes(bytes) | ValueView::Array(bytes) | ValueView::KeyValueList(bytes),
-            ) => values.push_bytes(bytes),
-            (ColumnValues::Empty, ValueView::Empty) => {}
-            // A column is looked up by the value's type.
-            _ => return,
-        }
-        self.has_repeated_owner |= self.owners.last() == Some(&owner);
-        self.owners.push(owner);
-    }
-
-    /// Which entries are an owner's.
-    pub(crate) fn entries_of(&self, owner: u32) -> std::ops::Range<usize> {
-        let start = self.owners.partition_point(|other| *other < owner);
-        let rest = self.owners.get(start..).unwrap_or_default();
-        start..start + rest.iter().take_while(|other| **other == owner).count()
-    }
-
-    /// The words of a coded column.
-    pub(crate) fn words(&self) -> Option<&Arc<Words>> {
-        match &self.values {
-            ColumnValues::Coded(coded) => Some(coded.interner.words()),
-            _ => None,
-        }
-    }
-
-    /// The value of an entry, borrowed.
-    pub(crate) fn view(&self, index: usize) -> ValueView<'_> {
-        match &self.values {
-            ColumnValues::Int(values) => values.get(index).copied().map(ValueView::Int),
-            ColumnValues::Double(values) => values.get(index).copied().map(ValueView::Double),
-            ColumnValues::Bool(values) => values.get(index).copied().map(ValueView::Bool),
-            ColumnValues::Coded(values) => Some(self.coded_view(values.bytes(index))),
-            ColumnValues::Empty => None,
-        }
-        .unwrap_or_default()
-    }
-
-    /// The value that coded bytes stand for.
-    pub(crate) fn coded_view<'a>(&self, bytes: &'a [u8]) -> ValueView<'a> {
-        match self.kind {
-            ValueKind::Bytes => ValueView::Bytes(bytes),
-            ValueKind::Array => ValueView::Array(bytes),
-            ValueKind::KeyValueList => ValueView::KeyValueList(bytes),
-            _ => ValueView::String(bytes),
-        }
-    }
-
-    /// The value of an entry.
-    fn value(&self, index: usize) -> AnyValue {
-        // Nested values were walked to their ends when the record was validated.
-        value::owned(self.view(index)).unwrap_or(AnyValue { value: None::<Value> })
-    }
-
-    fn seal(&mut self) {
-        self.owners.shrink_to_fit();
-        match &mut self.values {
-            ColumnValues::Int(values) => values.shrink_to_fit(),
-            ColumnValues::Double(values) => values.shrink_to_fit(),
-            ColumnValues::Bool(values) => values.shrink_to_fit(),
-            ColumnValues::Coded(values) => {
-                values.codes.shrink_to_fit();
-                values.interner.seal();
-            }
-            ColumnValues::Empty => {}
-        }
-    }
-
-    fn memory(&self) -> usize {
-        let values = match &self.values {
-            ColumnValues::Int(values) => 8 * values.len(),
-            ColumnValues::Double(values) => 8 * values.len(),
-            ColumnValues::Bool(values) => values.len(),
-            ColumnValues::Coded(values) => values.memory(),
-            ColumnValues::Empty => 0,
-        };
-        size_of::<Self>() + 4 * self.owners.len() + values
     }
 }
 
@@ -288,9 +224,13 @@ mod tests {
             attribute("b", ValueView::String(b"y")),
             attribute("a", ValueView::Bool(true)),
         ];
-        table.push(0, &one);
-        table.push(1, &other);
-        table.push(3, &one);
+        let mut limit = Limit {
+            max_bytes: 0,
+            truncated: 0,
+        };
+        for (owner, attributes) in [(0, &one[..]), (1, &other[..]), (3, &one[..])] {
+            table.push(owner, attributes, &mut limit).unwrap();
+        }
         let of_one = table.of_owner(0);
         assert_eq!(of_one, table.of_owner(3));
         assert_eq!(of_one.len(), 3);

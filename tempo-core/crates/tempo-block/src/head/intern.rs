@@ -42,8 +42,14 @@ impl Words {
         self.ends.push(self.bytes.len() as u32);
     }
 
+    fn truncate(&mut self, count: usize) {
+        self.ends.truncate(count);
+        let end = self.ends.last().copied().unwrap_or_default();
+        self.bytes.truncate(end as usize);
+    }
+
     fn memory(&self) -> usize {
-        self.bytes.len() + 4 * self.ends.len()
+        self.bytes.capacity() + 4 * self.ends.capacity()
     }
 }
 
@@ -159,15 +165,26 @@ impl Interner {
         }
     }
 
+    /// Forgets all words but the first `count`.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        Arc::make_mut(&mut self.words).truncate(count);
+        self.hashes.truncate(count);
+        self.grow();
+    }
+
     /// Gives back what only new words need; nothing may be interned any more.
     pub(crate) fn seal(&mut self) {
+        if let Some(words) = Arc::get_mut(&mut self.words) {
+            words.bytes.shrink_to_fit();
+            words.ends.shrink_to_fit();
+        }
         self.hashes = Vec::new();
         self.table = Vec::new();
     }
 
     /// Bytes of memory, about.
     pub(crate) fn memory(&self) -> usize {
-        self.words.memory() + 4 * (self.hashes.len() + self.table.len())
+        self.words.memory() + 4 * (self.hashes.capacity() + self.table.capacity())
     }
 }
 
@@ -203,8 +220,28 @@ impl Coded {
             .unwrap_or_default()
     }
 
+    /// Adds the first `count` entries of `other`.
+    pub(crate) fn extend(&mut self, other: &Self, count: usize) {
+        let mut codes: Vec<Option<u32>> = vec![None; other.interner.count()];
+        self.codes.reserve(count);
+        for code in other.codes.iter().take(count) {
+            let Some(known) = codes.get_mut(*code as usize) else {
+                continue;
+            };
+            let word = other.interner.words.bytes(*code).unwrap_or_default();
+            let own = *known.get_or_insert_with(|| self.interner.bytes(word));
+            self.codes.push(own);
+        }
+    }
+
+    /// Gives back what only new entries need; nothing may be pushed any more.
+    pub(crate) fn seal(&mut self) {
+        self.codes.shrink_to_fit();
+        self.interner.seal();
+    }
+
     pub(crate) fn memory(&self) -> usize {
-        4 * self.codes.len() + self.interner.memory()
+        4 * self.codes.capacity() + self.interner.memory()
     }
 }
 
@@ -232,6 +269,18 @@ mod tests {
         assert_eq!(interner.words().text(broken), "a\u{fffd}");
         assert_eq!(interner.text(b"a\xfe"), broken);
         assert_eq!(interner.text("a\u{fffd}".as_bytes()), broken);
+    }
+
+    #[test]
+    fn forgotten_words_are_new_again() {
+        let mut interner = Interner::default();
+        for word in [b"one", b"two", b"six"] {
+            interner.bytes(word);
+        }
+        interner.truncate(1);
+        assert_eq!(interner.bytes(b"six"), 1);
+        assert_eq!(interner.bytes(b"one"), 0);
+        assert_eq!(interner.count(), 2);
     }
 
     #[test]

@@ -2,11 +2,18 @@
 //!
 //! A segment has dictionaries of its own; traces, resources and scopes are numbered by the head.
 
+mod nested;
+
+use std::sync::Arc;
+
 use tempo_model::view::{EventView, LinkView, SpanView};
 use tempo_model::wire::WireError;
 
-use super::attributes::AttributeTable;
+pub(crate) use nested::{Events, Links};
+
+use super::attributes::{AttributeTable, Limit};
 use super::intern::Coded;
+use super::owner::Owner;
 
 /// Columns of spans. Rows are numbered from zero.
 #[derive(Debug, Clone, Default)]
@@ -37,35 +44,52 @@ pub(crate) struct Segment {
     pub(crate) attributes: AttributeTable,
     pub(crate) events: Events,
     pub(crate) links: Links,
-    /// Ids of the traces that the head saw here first, in their order.
-    pub(crate) new_traces: Vec<[u8; 16]>,
-    /// When the newest of the spans arrived, nanoseconds since the Unix epoch.
-    pub(crate) last_arrival_ns: u64,
+    pub(crate) introduced: Introduced,
+    /// `None` without spans.
+    pub(crate) times: Option<Times>,
 }
 
-/// Events of a segment's spans; they are the owners of their attributes.
+/// What the head saw first in a segment, in the order of the numbers that the head gave it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Events {
-    /// The row of each event, ascending.
-    pub(crate) row: Vec<u32>,
-    /// Nanoseconds from the span's start, modulo 2^64.
-    pub(crate) time: Vec<i64>,
-    pub(crate) name: Coded,
-    pub(crate) dropped: Vec<u32>,
-    pub(crate) attributes: AttributeTable,
+pub(crate) struct Introduced {
+    pub(crate) trace_ids: Vec<[u8; 16]>,
+    pub(crate) resources: Vec<Arc<Owner>>,
+    pub(crate) scopes: Vec<Arc<Owner>>,
 }
 
-/// Links of a segment's spans; they are the owners of their attributes.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Links {
-    /// The row of each link, ascending.
-    pub(crate) row: Vec<u32>,
-    pub(crate) trace_id: Coded,
-    pub(crate) span_id: Coded,
-    pub(crate) trace_state: Coded,
-    pub(crate) flags: Vec<u32>,
-    pub(crate) dropped: Vec<u32>,
-    pub(crate) attributes: AttributeTable,
+/// When a segment's spans are, nanoseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) earliest_start: u64,
+    pub(crate) latest_start: u64,
+    pub(crate) latest_end: u64,
+}
+
+impl Times {
+    /// The times of a span; one that ends before its start ends at its start.
+    pub(crate) fn of(start: u64, end: u64) -> Self {
+        Self {
+            earliest_start: start,
+            latest_start: start,
+            latest_end: end.max(start),
+        }
+    }
+
+    pub(crate) fn join(self, other: Self) -> Self {
+        Self {
+            earliest_start: self.earliest_start.min(other.earliest_start),
+            latest_start: self.latest_start.max(other.latest_start),
+            latest_end: self.latest_end.max(other.latest_end),
+        }
+    }
+}
+
+/// Lists that are used for one span after the other, so that they are allocated once.
+#[derive(Debug, Default)]
+pub(super) struct Scratch<'a> {
+    pub(super) span: SpanView<'a>,
+    event: EventView<'a>,
+    link: LinkView<'a>,
 }
 
 /// What the head says of a span.
@@ -82,21 +106,35 @@ impl Segment {
         self.start.len()
     }
 
-    /// Appends a span. One that is malformed somewhere inside leaves nothing behind.
-    pub(crate) fn push(&mut self, span: &SpanView<'_>, place: Place) -> Result<(), WireError> {
+    /// Appends the span in `scratch`. After an error it may be there in part.
+    pub(super) fn push<'a>(
+        &mut self,
+        scratch: &mut Scratch<'a>,
+        place: Place,
+        limit: &mut Limit,
+    ) -> Result<(), WireError> {
         let row = self.rows() as u32;
-        let events = span.events.iter().map(|event| EventView::read(event));
-        let events: Vec<EventView<'_>> = events.collect::<Result<_, _>>()?;
-        let links = span.links.iter().map(|link| LinkView::read(link));
-        let links: Vec<LinkView<'_>> = links.collect::<Result<_, _>>()?;
+        self.push_intrinsics(row, &scratch.span, place);
+        let Scratch { span, event, link } = scratch;
+        self.attributes.push(row, &span.attributes, limit)?;
+        for message in &span.events {
+            event.refill(message)?;
+            self.events.push(row, event, span.start_unix_nanos, limit)?;
+        }
+        for message in &span.links {
+            link.refill(message)?;
+            self.links.push(row, link, limit)?;
+        }
+        Ok(())
+    }
+
+    fn push_intrinsics(&mut self, row: u32, span: &SpanView<'_>, place: Place) {
         self.trace.push(place.trace);
         self.resource.push(place.resource);
         self.scope.push(place.scope);
         self.span_id.push(place.span_id);
         self.push_parent(row, span.parent_span_id);
-        self.start.push(span.start_unix_nanos);
-        self.duration
-            .push(span.end_unix_nanos.wrapping_sub(span.start_unix_nanos) as i64);
+        self.push_times(span.start_unix_nanos, span.end_unix_nanos);
         self.name.push_text(span.name);
         self.kind.push(span.kind);
         self.status.push(span.has_status.then_some(span.status_code));
@@ -111,14 +149,68 @@ impl Segment {
         if dropped != [0; 3] {
             self.dropped.push((row, dropped));
         }
-        self.attributes.push(row, &span.attributes);
-        for event in &events {
-            self.events.push(row, event, span.start_unix_nanos);
+    }
+
+    fn push_times(&mut self, start: u64, end: u64) {
+        self.start.push(start);
+        self.duration.push(end.wrapping_sub(start) as i64);
+        let times = Times::of(start, end);
+        self.times = Some(self.times.map_or(times, |all| all.join(times)));
+    }
+
+    /// Adds the first `rows` rows of `other`, but not what it introduced.
+    pub(super) fn extend(&mut self, other: &Self, rows: usize) {
+        let base = self.rows() as u32;
+        self.trace.extend(other.trace.iter().take(rows));
+        self.resource.extend(other.resource.iter().take(rows));
+        self.scope.extend(other.scope.iter().take(rows));
+        self.span_id.extend(other.span_id.iter().take(rows));
+        self.parent.extend(other.parent.iter().take(rows));
+        self.kind.extend(other.kind.iter().take(rows));
+        self.status.extend(other.status.iter().take(rows));
+        self.flags.extend(other.flags.iter().take(rows));
+        self.name.extend(&other.name, rows);
+        self.status_message.extend(&other.status_message, rows);
+        self.trace_state.extend(&other.trace_state, rows);
+        for (start, duration) in other.start.iter().zip(&other.duration).take(rows) {
+            self.push_times(*start, start.wrapping_add(*duration as u64));
         }
-        for link in &links {
-            self.links.push(row, link);
+        let rows = rows as u32;
+        let odd = other.odd_parents.iter().filter(|(row, _)| *row < rows);
+        self.odd_parents
+            .extend(odd.map(|(row, id)| (base + row, id.clone())));
+        let dropped = other.dropped.iter().filter(|(row, _)| *row < rows);
+        self.dropped
+            .extend(dropped.map(|(row, counts)| (base + row, *counts)));
+        self.attributes.extend(&other.attributes, base, rows);
+        self.events.extend(&other.events, base, rows);
+        self.links.extend(&other.links, base, rows);
+    }
+
+    /// Two neighbours as one, sealed.
+    pub(super) fn joined(first: &Self, second: &Self) -> Self {
+        let mut joined = Self::default();
+        for part in [first, second] {
+            joined.extend(part, part.rows());
+            let introduced = part.introduced.clone();
+            joined.introduced.trace_ids.extend(introduced.trace_ids);
+            joined.introduced.resources.extend(introduced.resources);
+            joined.introduced.scopes.extend(introduced.scopes);
         }
-        Ok(())
+        joined.seal();
+        joined
+    }
+
+    /// How many attribute columns it has.
+    pub(super) fn attribute_columns(&self) -> usize {
+        self.attributes.count() + self.events.attributes.count() + self.links.attributes.count()
+    }
+
+    /// The times of a row's span.
+    pub(crate) fn times_of(&self, row: usize) -> Times {
+        let start = self.start.get(row).copied().unwrap_or_default();
+        let duration = self.duration.get(row).copied().unwrap_or_default();
+        Times::of(start, start.wrapping_add(duration as u64))
     }
 
     fn push_parent(&mut self, row: u32, parent: &[u8]) {
@@ -158,93 +250,46 @@ impl Segment {
             .map_or([0; 3], |(_, counts)| *counts)
     }
 
-    /// When a row's span ends, nanoseconds since the Unix epoch; not before its start.
-    pub(crate) fn end(&self, row: usize) -> u64 {
-        let start = self.start.get(row).copied().unwrap_or_default();
-        let duration = self.duration.get(row).copied().unwrap_or_default();
-        start.wrapping_add(duration as u64).max(start)
-    }
-
     /// Gives back what only a growing segment needs.
-    pub(crate) fn seal(&mut self) {
-        for coded in [
-            &mut self.name,
-            &mut self.status_message,
-            &mut self.trace_state,
-            &mut self.events.name,
-            &mut self.links.trace_id,
-            &mut self.links.span_id,
-            &mut self.links.trace_state,
-        ] {
-            coded.interner.seal();
+    pub(super) fn seal(&mut self) {
+        for coded in [&mut self.name, &mut self.status_message, &mut self.trace_state] {
+            coded.seal();
         }
+        for numbers in [
+            &mut self.trace,
+            &mut self.resource,
+            &mut self.scope,
+            &mut self.flags,
+        ] {
+            numbers.shrink_to_fit();
+        }
+        for ids in [&mut self.span_id, &mut self.parent] {
+            ids.shrink_to_fit();
+        }
+        self.start.shrink_to_fit();
+        self.duration.shrink_to_fit();
+        self.kind.shrink_to_fit();
+        self.status.shrink_to_fit();
         self.attributes.seal();
-        self.events.attributes.seal();
-        self.links.attributes.seal();
+        self.events.seal();
+        self.links.seal();
     }
 
     /// Bytes of memory, about.
-    pub(crate) fn memory(&self) -> usize {
-        const FIXED: usize = 4 * 3 + 8 * 4 + 4 + 8 + 4;
-        self.rows() * FIXED
-            + self.odd_parents.len() * 24
-            + self.dropped.len() * 16
-            + self.new_traces.len() * 16
+    pub(super) fn memory(&self) -> usize {
+        /// Columns with a value of every row.
+        const ROW: usize = 4 * 3 + 8 * 4 + 4 + 8 + 4;
+        let owners = self.introduced.resources.iter().chain(&self.introduced.scopes);
+        self.start.capacity() * ROW
+            + self.odd_parents.capacity() * 24
+            + self.dropped.capacity() * 16
+            + self.introduced.trace_ids.capacity() * 16
+            + owners.map(|owner| owner.memory()).sum::<usize>()
             + self.name.memory()
             + self.status_message.memory()
             + self.trace_state.memory()
             + self.attributes.memory()
             + self.events.memory()
             + self.links.memory()
-    }
-}
-
-/// The entries of a row among rows in ascending order.
-fn entries_of(rows: &[u32], row: u32) -> std::ops::Range<usize> {
-    let start = rows.partition_point(|other| *other < row);
-    start..rows.partition_point(|other| *other <= row)
-}
-
-impl Events {
-    fn push(&mut self, row: u32, event: &EventView<'_>, span_start: u64) {
-        let number = self.row.len() as u32;
-        self.row.push(row);
-        self.time
-            .push(event.time_unix_nanos.wrapping_sub(span_start) as i64);
-        self.name.push_text(event.name);
-        self.dropped.push(event.dropped_attributes_count);
-        self.attributes.push(number, &event.attributes);
-    }
-
-    /// Which events are a row's.
-    pub(crate) fn of_row(&self, row: u32) -> std::ops::Range<usize> {
-        entries_of(&self.row, row)
-    }
-
-    fn memory(&self) -> usize {
-        self.row.len() * 16 + self.name.memory() + self.attributes.memory()
-    }
-}
-
-impl Links {
-    fn push(&mut self, row: u32, link: &LinkView<'_>) {
-        let number = self.row.len() as u32;
-        self.row.push(row);
-        self.trace_id.push_bytes(link.trace_id);
-        self.span_id.push_bytes(link.span_id);
-        self.trace_state.push_text(link.trace_state);
-        self.flags.push(link.flags);
-        self.dropped.push(link.dropped_attributes_count);
-        self.attributes.push(number, &link.attributes);
-    }
-
-    /// Which links are a row's.
-    pub(crate) fn of_row(&self, row: u32) -> std::ops::Range<usize> {
-        entries_of(&self.row, row)
-    }
-
-    fn memory(&self) -> usize {
-        let texts = [&self.trace_id, &self.span_id, &self.trace_state];
-        self.row.len() * 12 + texts.into_iter().map(Coded::memory).sum::<usize>() + self.attributes.memory()
     }
 }
