@@ -3,6 +3,11 @@
 //! Not here: formats of storage (`tempo-block`), TraceQL (`tempo-traceql`), the OTLP doors (`tempo-receiver`).
 
 pub mod answer;
+pub mod api;
+pub mod distributor;
+pub mod frontend;
+pub mod limits;
+pub mod querier;
 pub mod rpc;
 pub mod target;
 pub mod tenancy;

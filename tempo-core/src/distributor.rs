@@ -1,0 +1,153 @@
+//! The distributor: takes spans from the OTLP doors, holds tenants to their limits, and shares the spans out among the
+//! ingesters by trace.
+//!
+//! ```text
+//! TraceBatch ─ tenant ─ rate ─ ids ─ split by trace id (byte ranges) ─► one push per ingester ─► OK when all are stored
+//! ```
+//! How many bytes are in flight is bounded by the doors (`tempo_receiver::DoorSettings`). Not here: what an
+//! acknowledgement means (the ingester), limits on single traces (the ingester, which sees all of a trace).
+
+mod metrics;
+mod push;
+mod rate;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tempo_config::Config;
+use tempo_model::TenantId;
+use tempo_model::validate::InvalidId;
+use tempo_receiver::{ConsumeError, ErrorKind, TraceBatch, TraceConsumer};
+use tempo_runtime::Environment;
+use tempo_runtime::membership::Members;
+use tempo_runtime::metrics::MetricsRegistry;
+
+use self::metrics::Metrics;
+use self::rate::{Rate, RateLimiter};
+use crate::limits::TenantLimits;
+use crate::rpc::peers::Peers;
+use crate::rpc::{CallErrorKind, IngesterApi};
+use crate::target::Target;
+use crate::tenancy::{TENANT_HEADER, Tenancy};
+
+/// How the distributor works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a client over its limits should wait.
+    pub retry_after: Duration,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        Self {
+            retry_after: config.distributor.retry_after_on_resource_exhausted.0,
+        }
+    }
+}
+
+/// The role.
+#[derive(Debug)]
+pub struct Distributor {
+    environment: Environment,
+    tenancy: Tenancy,
+    limits: TenantLimits,
+    ingesters: Peers<dyn IngesterApi>,
+    members: Members,
+    settings: Settings,
+    rates: RateLimiter,
+    metrics: Metrics,
+}
+
+impl Distributor {
+    /// A distributor that pushes to `ingesters`. `members` says how many distributors share a global rate limit.
+    pub fn new(
+        environment: Environment,
+        tenancy: Tenancy,
+        limits: TenantLimits,
+        ingesters: Peers<dyn IngesterApi>,
+        members: Members,
+        settings: Settings,
+        registry: &MetricsRegistry,
+    ) -> Self {
+        Self {
+            environment,
+            tenancy,
+            limits,
+            ingesters,
+            members,
+            settings,
+            rates: RateLimiter::default(),
+            metrics: Metrics::new(registry),
+        }
+    }
+
+    async fn take(&self, batch: &TraceBatch) -> Result<(), ConsumeError> {
+        let tenant = self.tenant(batch)?;
+        self.metrics.received(&tenant, batch);
+        self.check(&tenant, batch)?;
+        let started = self.environment.clock.since_boot();
+        let pushed = push::push(&self.ingesters, &tenant, batch, &self.metrics).await;
+        let took = self.environment.clock.since_boot().saturating_sub(started);
+        self.metrics.push_took(took.as_secs_f64());
+        pushed.map_err(|error| ConsumeError::new(self.kind_of(error.kind), error.message))
+    }
+
+    fn tenant(&self, batch: &TraceBatch) -> Result<TenantId, ConsumeError> {
+        self.tenancy
+            .of_push(batch.header(TENANT_HEADER))
+            .map_err(|error| {
+                let kind = if error.is_missing() {
+                    ErrorKind::Unauthenticated
+                } else {
+                    ErrorKind::InvalidArgument
+                };
+                ConsumeError::new(kind, error.to_string())
+            })
+    }
+
+    /// Limits and ids.
+    fn check(&self, tenant: &TenantId, batch: &TraceBatch) -> Result<(), ConsumeError> {
+        let discard = |reason, kind, message| {
+            self.metrics.discarded(reason, tenant, batch.contents.spans);
+            Err(ConsumeError::new(kind, message))
+        };
+        let distributors = self.members.of_role(Target::Distributor.name()).len();
+        let rate = Rate::of(&self.limits.of(tenant).ingestion, distributors);
+        let now = self.environment.clock.since_boot();
+        if let Err(refused) = self.rates.take(tenant, batch.payload.len(), rate, now) {
+            let kind = self.kind_of(CallErrorKind::ResourceExhausted);
+            return discard("rate_limited", kind, refused.to_string());
+        }
+        match batch.contents.invalid_id {
+            None => Ok(()),
+            Some(invalid) => {
+                let reason = match invalid {
+                    InvalidId::Trace { .. } => "invalid_trace_id",
+                    InvalidId::Span { .. } => "invalid_span_id",
+                };
+                discard(reason, ErrorKind::InvalidArgument, invalid.to_string())
+            }
+        }
+    }
+
+    fn kind_of(&self, kind: CallErrorKind) -> ErrorKind {
+        match kind {
+            CallErrorKind::InvalidArgument => ErrorKind::InvalidArgument,
+            CallErrorKind::ResourceExhausted => ErrorKind::ResourceExhausted {
+                retry_after: Some(self.settings.retry_after).filter(|delay| !delay.is_zero()),
+            },
+            CallErrorKind::Unavailable => ErrorKind::Unavailable { retry_after: None },
+            CallErrorKind::Unimplemented | CallErrorKind::Internal => ErrorKind::Internal,
+        }
+    }
+}
+
+#[async_trait]
+impl TraceConsumer for Distributor {
+    async fn consume(&self, batch: TraceBatch) -> Result<(), ConsumeError> {
+        let taken = self.take(&batch).await;
+        self.metrics
+            .answered(batch.transport, batch.contents.spans, taken.is_ok());
+        taken
+    }
+}
