@@ -4,10 +4,12 @@
 
 mod api;
 mod binaries;
+mod minio;
 mod python;
 mod standalone;
 
 pub use api::{Api, eventually};
 pub use binaries::{binary, repository, tool};
+pub use minio::Minio;
 pub use python::send_traces;
 pub use standalone::Standalone;

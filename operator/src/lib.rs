@@ -8,6 +8,7 @@ pub mod configuration;
 pub mod crd;
 pub mod defaults;
 pub mod digest;
+pub mod ensure_bucket;
 pub mod environment;
 pub mod ingress;
 pub mod kind;
