@@ -4,12 +4,14 @@
 
 mod api;
 mod binaries;
+mod engine;
 mod minio;
 mod python;
 mod standalone;
 
 pub use api::{Api, eventually};
 pub use binaries::{binary, repository, tool};
+pub use engine::Engine;
 pub use minio::Minio;
 pub use python::send_traces;
 pub use standalone::Standalone;

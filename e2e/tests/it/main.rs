@@ -1,4 +1,6 @@
 //! User stories against the built binaries, and the rules that hold across crates.
 
 mod arrows;
+mod minio;
 mod quickstart;
+mod telemetrygen;

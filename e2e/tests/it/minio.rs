@@ -1,0 +1,119 @@
+//! The engine and standalone on a real MinIO.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use e2e::{Api, Engine, Minio, Standalone, eventually, send_traces};
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+const ALL: &str = r#"{ resource.service.name = "orders" }"#;
+
+/// The ids of traces that the SDK sent, sorted; empty without an SDK.
+async fn sent_ids(endpoint: &str, count: usize) -> Result<Vec<String>> {
+    let sent = send_traces("grpc", endpoint, count).await?.unwrap_or_default();
+    let id = |trace: &Value| trace["trace_id"].as_str().map(ToOwned::to_owned);
+    let mut ids: Vec<String> = sent.iter().filter_map(id).collect();
+    ids.sort();
+    Ok(ids)
+}
+
+async fn found_ids(api: &Api) -> Result<Vec<String>> {
+    let mut ids = api.search(ALL, 1000).await?;
+    ids.sort();
+    Ok(ids)
+}
+
+#[tokio::test]
+async fn the_engine_keeps_its_blocks_in_minio() -> Result<()> {
+    let Some(minio) = Minio::start(&["traces"]).await? else {
+        return Ok(());
+    };
+    let mut engine = Engine::on_minio(&minio, "traces").await?;
+    let flushed = sent_ids(&engine.otlp(), 20).await?;
+    if flushed.is_empty() {
+        return Ok(());
+    }
+    assert_eq!(found_ids(&engine.api()).await?, flushed, "before the flush");
+    let (status, body) = engine.api().get("/flush", &[]).await?;
+    ensure!(status == 204, "/flush answered {status}: {body}");
+    assert_eq!(found_ids(&engine.api()).await?, flushed, "after the flush");
+
+    // Ten more are in the WAL alone when the process is killed.
+    let mut all = flushed;
+    all.extend(sent_ids(&engine.otlp(), 10).await?);
+    all.sort();
+    engine.kill_and_restart().await?;
+    assert_eq!(found_ids(&engine.api()).await?, all, "after kill -9");
+    engine.stop().await?;
+
+    // Another engine, with an empty disk, finds all of them in the bucket.
+    let other = Engine::on_minio(&minio, "traces").await?;
+    assert_eq!(found_ids(&other.api()).await?, all, "from the bucket alone");
+    let first = all.first().context("no trace was sent")?;
+    other.api().json(&format!("/api/v2/traces/{first}"), &[]).await?;
+    other.stop().await
+}
+
+const STACK: &str = "
+apiVersion: tempo.grafana.com/v1alpha1
+kind: TempoStack
+metadata: {name: bucketed, namespace: default}
+spec:
+  storageSize: 1Gi
+  storage: {secret: {name: bucket, type: s3}}
+---
+apiVersion: tempo.grafana.com/v1alpha1
+kind: Collector
+metadata: {name: bucketed, namespace: default}
+spec:
+  tempoRef: {kind: TempoStack, name: bucketed}
+";
+
+fn manifests(folder: &Path, minio: &Minio) -> Result<()> {
+    std::fs::write(folder.join("stack.yaml"), STACK)?;
+    let secret = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: bucket, namespace: default}}\nstringData:\n  bucket: standalone\n  endpoint: {}\n  access_key_id: {}\n  access_key_secret: {}\n",
+        minio.endpoint(),
+        Minio::ACCESS_KEY,
+        Minio::SECRET_KEY,
+    );
+    std::fs::write(folder.join("secret.yaml"), secret)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn standalone_uses_a_bucket_that_answers() -> Result<()> {
+    let Some(minio) = Minio::start(&["standalone"]).await? else {
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    manifests(folder.path(), &minio)?;
+    let first = Standalone::start(folder.path()).await?;
+    let endpoint = format!("http://127.0.0.1:{}", first.port(4317));
+    let sent = sent_ids(&endpoint, 20).await?;
+    if sent.is_empty() {
+        return Ok(());
+    }
+    let api = first.api();
+    eventually("the traces", PATIENCE, || {
+        let (api, sent) = (api.clone(), sent.clone());
+        async move {
+            let found = found_ids(&api).await?;
+            ensure!(found == sent, "found {} of {} traces", found.len(), sent.len());
+            Ok(())
+        }
+    })
+    .await?;
+    ensure!(
+        first.stop().await?.success(),
+        "standalone did not stop as it should"
+    );
+
+    // Another standalone has an empty data folder: what it finds lies in the bucket.
+    let second = Standalone::start(folder.path()).await?;
+    assert_eq!(found_ids(&second.api()).await?, sent);
+    second.stop().await?;
+    Ok(())
+}
