@@ -3,6 +3,7 @@
 //! A reconcile has five steps: dereference (fetch what the spec points to), validate (pure), build (pure),
 //! apply, status. The pure steps are shared by `run`, `standalone`, `render` and `validate`.
 
+pub mod cli;
 pub mod collector;
 pub mod configuration;
 pub mod crd;
@@ -13,12 +14,15 @@ pub mod environment;
 pub mod ingress;
 pub mod kind;
 pub mod kubernetes;
+pub mod manifest;
 pub mod minio;
 pub mod object_storage;
 pub mod pod;
 pub mod receivers;
 pub mod references;
+pub mod render;
 pub mod sizing;
 pub mod stack;
 pub mod storage_secret;
+pub mod validate;
 pub mod validation;

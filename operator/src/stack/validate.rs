@@ -141,7 +141,8 @@ pub fn validate(
     Ok(validated)
 }
 
-fn storage_request(spec: &TempoStackSpec) -> Option<StorageRequest<'_>> {
+/// The object store that a spec names by its Secret, if any.
+pub fn storage_request(spec: &TempoStackSpec) -> Option<StorageRequest<'_>> {
     let secret = spec.storage.secret.as_ref()?;
     Some(StorageRequest {
         path: "spec.storage.secret",

@@ -1,0 +1,117 @@
+//! The command line: a subcommand each for the cluster, this machine, and files.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+use crate::{
+    crd,
+    environment::Environment,
+    manifest::Manifests,
+    render,
+    validate::{self, Report},
+};
+
+/// Custom resources become running trace stores and collectors.
+#[derive(Debug, Parser)]
+#[command(name = "tempo-operator", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check custom resources as the operator would.
+    Validate(Files),
+    /// Print every object that would be applied.
+    Render(Files),
+    /// Write the CustomResourceDefinitions.
+    Crds(Crds),
+    /// Print the version.
+    Version,
+}
+
+#[derive(Debug, clap::Args)]
+struct Files {
+    /// A file, a folder with files (*.yaml, *.yml, *.json), or - for standard input; may be given several times.
+    #[arg(short, long = "filename", value_name = "PATH", required = true)]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Crds {
+    /// The folder to write one file a kind to. Without it, all are printed.
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Does what was asked for.
+    pub async fn execute(self) -> ExitCode {
+        let outcome = match self.command {
+            Command::Validate(files) => validate_files(&files),
+            Command::Render(files) => render_files(&files),
+            Command::Crds(crds) => write_definitions(crds.dir.as_deref()),
+            Command::Version => print(&format!("tempo-operator {}\n", env!("CARGO_PKG_VERSION"))),
+        };
+        match outcome {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("Error: {error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn validate_files(files: &Files) -> anyhow::Result<()> {
+    let manifests = Manifests::read(&files.files)?;
+    let Report { text, invalid } = validate::report(&manifests, &environment()?);
+    print(&text)?;
+    anyhow::ensure!(invalid == 0, "{invalid} of them cannot be used");
+    Ok(())
+}
+
+fn render_files(files: &Files) -> anyhow::Result<()> {
+    let manifests = Manifests::read(&files.files)?;
+    let rendered = render::render(&manifests, &environment()?)?;
+    for notice in rendered.notices {
+        eprintln!("{notice}");
+    }
+    print(&rendered.text)
+}
+
+fn environment() -> anyhow::Result<Environment> {
+    Ok(Environment::from_variables(|name| std::env::var(name).ok())?)
+}
+
+fn write_definitions(folder: Option<&Path>) -> anyhow::Result<()> {
+    if let Some(folder) = folder {
+        std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
+    }
+    for definition in crd::definitions() {
+        let text = crd::to_yaml(&definition)?;
+        match folder {
+            Some(folder) => {
+                let path = folder.join(crd::file_name(&definition));
+                std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+            }
+            None => print(&format!("---\n{text}"))?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes to standard output; a reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("write the output")
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,11 @@
+//! Integration tests of the operator: what it generates, and what it makes of the sample resources.
+
+mod crds;
+mod samples;
+
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
