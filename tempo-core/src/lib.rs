@@ -4,9 +4,12 @@
 
 pub mod answer;
 pub mod api;
+pub mod app;
+pub mod cli;
 pub mod distributor;
 pub mod frontend;
 pub mod limits;
+pub mod load;
 pub mod querier;
 pub mod rpc;
 pub mod target;
