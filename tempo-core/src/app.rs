@@ -10,22 +10,29 @@ mod doors;
 mod gossip;
 mod http;
 mod readiness;
+mod roles;
 pub mod store;
 pub mod version;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use tempo_block::store::StoreError;
+use tempo_block::store::{Store, StoreError};
 use tempo_config::Config;
+use tempo_receiver::TraceConsumer;
 use tempo_runtime::membership::GossipError;
 use tempo_runtime::metrics::MetricsRegistry;
 use tempo_runtime::server::ServerError;
 use tempo_runtime::tls::TlsError;
 use tempo_runtime::{Environment, Shutdown};
 
+use crate::limits::{LimitsError, OverridesFile, TenantLimits};
 use crate::target::Target;
+use doors::Doors;
+use gossip::Joined;
 use http::{HttpServers, RequestMetrics, Shown};
+use roles::{Parts, Roles};
 
 pub use readiness::Readiness;
 
@@ -38,6 +45,9 @@ pub enum StartError {
     /// The store cannot even be opened; one that does not answer is waited for.
     #[error("open the store of storage.trace: {0}")]
     Store(#[from] StoreError),
+    /// The file with the limits of tenants.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
     /// The gossip.
     #[error(transparent)]
     Gossip(#[from] GossipError),
@@ -45,7 +55,9 @@ pub enum StartError {
     #[error("distributor.receivers: {0}")]
     Tls(#[from] TlsError),
     /// An endpoint that is not one.
-    #[error("endpoint '{endpoint}' of {purpose} in distributor.receivers is not host:port, such as 0.0.0.0:4317")]
+    #[error(
+        "endpoint '{endpoint}' of {purpose} in distributor.receivers is not host:port, such as 0.0.0.0:4317"
+    )]
     Endpoint {
         /// What would listen there.
         purpose: &'static str,
@@ -62,12 +74,25 @@ pub enum StartError {
     },
 }
 
+/// Not everything could be stopped in time.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "not everything ended within {0:?}; what was not flushed is in the WAL and is taken up at the next start"
+)]
+pub struct StopError(Duration);
+
 /// A running process.
 #[derive(Debug)]
 pub struct App {
     config: Arc<Config>,
     readiness: Readiness,
     http: HttpServers,
+    doors: Doors,
+    joined: Option<Joined>,
+    roles: Roles,
+    /// Tasks that need no order.
+    background: Shutdown,
+    /// Triggered by `/shutdown`.
     end: Shutdown,
 }
 
@@ -75,26 +100,43 @@ impl App {
     /// Starts what `target` plays. Returns when all of it runs, however long the store takes to answer.
     pub async fn start(environment: Environment, config: Config, target: Target) -> Result<Self, StartError> {
         let config = Arc::new(config);
-        let metrics = MetricsRegistry::default();
-        version::register(&metrics);
-        let readiness = Readiness::default();
-        readiness.blocked("roles", "they are being started");
         let opened = tempo_block::store::open(&store::settings(&config.storage.trace))?;
-        let shown = Shown {
-            config: Arc::clone(&config),
-            target,
-            readiness: readiness.clone(),
-            metrics: metrics.clone(),
-            roles: Arc::new(OnceLock::new()),
-        };
-        let http = HttpServers::start(shown.clone(), &RequestMetrics::new(&metrics)).await?;
-        store::wait_for(&environment, &opened, &readiness).await;
-        Ok(Self {
-            config,
-            readiness,
+        let base = Base::new(environment, config, target);
+        let background = Shutdown::new();
+        let limits = base.limits(&background).await?;
+        let http = HttpServers::start(base.shown(&limits), &base.requests).await?;
+        store::wait_for(&base.environment, &opened, &base.readiness).await;
+        let parts = base.parts(&opened, &limits);
+        let started = Roles::start(parts).await?;
+        let mut app = Self {
+            doors: Doors::default(),
+            joined: started.joined,
+            roles: started.roles,
             http,
-            end: Shutdown::new(),
-        })
+            background,
+            config: Arc::clone(&base.config),
+            readiness: base.readiness.clone(),
+            end: base.end.clone(),
+        };
+        // Requests for the roles are answered from here on.
+        let _ = base.role_routes.set(started.routes);
+        match app.open_doors(started.consumer).await {
+            Ok(()) => app.readiness.ready("roles"),
+            Err(error) => {
+                app.stop().await.ok();
+                return Err(error);
+            }
+        }
+        tracing::info!(target = target.name(), "everything runs");
+        Ok(app)
+    }
+
+    async fn open_doors(&mut self, consumer: Option<Arc<dyn TraceConsumer>>) -> Result<(), StartError> {
+        if let Some(consumer) = consumer {
+            let receivers = self.config.distributor.receivers.otlp.clone();
+            self.doors = Doors::open(receivers.as_ref(), consumer).await?;
+        }
+        Ok(())
     }
 
     /// Where HTTP listens.
@@ -112,15 +154,84 @@ impl App {
         let deadline = self.config.server.graceful_shutdown_timeout.0;
         self.readiness.blocked("process", "it is stopping");
         let stopping = async {
+            self.doors.close().await;
+            if let Some(joined) = &self.joined {
+                joined.leave().await;
+            }
+            self.roles.stop().await;
+            self.background.trigger();
             self.http.stop().await;
         };
-        tokio::time::timeout(deadline, stopping).await.map_err(|_| StopError { deadline })
+        tokio::time::timeout(deadline, stopping)
+            .await
+            .map_err(|_| StopError(deadline))
     }
 }
 
-/// Not everything could be stopped in time.
-#[derive(Debug, thiserror::Error)]
-#[error("not everything ended within {deadline:?}; what was not flushed is in the WAL, and is taken up at the next start")]
-pub struct StopError {
-    deadline: std::time::Duration,
+/// What is there before any role is.
+struct Base {
+    environment: Environment,
+    config: Arc<Config>,
+    target: Target,
+    readiness: Readiness,
+    metrics: MetricsRegistry,
+    requests: RequestMetrics,
+    role_routes: Arc<OnceLock<axum::Router>>,
+    end: Shutdown,
+}
+
+impl Base {
+    fn new(environment: Environment, config: Arc<Config>, target: Target) -> Self {
+        let metrics = MetricsRegistry::default();
+        version::register(&metrics);
+        let readiness = Readiness::default();
+        readiness.blocked("roles", "they are being started");
+        Self {
+            environment,
+            config,
+            target,
+            readiness,
+            requests: RequestMetrics::new(&metrics),
+            metrics,
+            role_routes: Arc::default(),
+            end: Shutdown::new(),
+        }
+    }
+
+    /// The limits of tenants, which follow their file until shutdown.
+    async fn limits(&self, shutdown: &Shutdown) -> Result<TenantLimits, LimitsError> {
+        let overrides = &self.config.overrides;
+        let limits = TenantLimits::new(overrides.defaults.clone());
+        if let Some(file) = OverridesFile::of(overrides) {
+            for warning in file.load(&limits).await? {
+                tracing::warn!("overrides of tenants: {warning}");
+            }
+            let following = file.follow(self.environment.clone(), limits.clone(), shutdown.clone());
+            self.environment.spawn("overrides", following);
+        }
+        Ok(limits)
+    }
+
+    fn parts<'a>(&'a self, store: &'a Store, limits: &'a TenantLimits) -> Parts<'a> {
+        Parts {
+            environment: &self.environment,
+            config: &self.config,
+            target: self.target,
+            store,
+            limits,
+            metrics: &self.metrics,
+            readiness: &self.readiness,
+        }
+    }
+
+    fn shown(&self, limits: &TenantLimits) -> Shown {
+        Shown {
+            config: Arc::clone(&self.config),
+            target: self.target,
+            readiness: self.readiness.clone(),
+            metrics: self.metrics.clone(),
+            limits: limits.clone(),
+            roles: Arc::clone(&self.role_routes),
+        }
+    }
 }

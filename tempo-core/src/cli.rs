@@ -58,7 +58,9 @@ pub async fn execute(words: Vec<String>) -> ExitCode {
 
 async fn subcommand(words: Vec<String>) -> anyhow::Result<()> {
     let words = std::iter::once("tempo".to_owned()).chain(words);
-    let matches = Cli::command().try_get_matches_from(words).unwrap_or_else(|error| error.exit());
+    let matches = Cli::command()
+        .try_get_matches_from(words)
+        .unwrap_or_else(|error| error.exit());
     match Cli::from_arg_matches(&matches)?.command {
         Command::Version => print_version(),
     }

@@ -1,7 +1,7 @@
 //! The limits of each tenant: the defaults of the configuration, and what the per-tenant file says over them, which is
 //! read again while the process runs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,6 +71,14 @@ impl TenantLimits {
         let own = known.by_tenant.get(tenant.as_str());
         let limits = own.or_else(|| known.by_tenant.get("*"));
         Arc::clone(limits.unwrap_or(&known.defaults))
+    }
+
+    /// The limits of the tenants that have some of their own; `*` stands for those that are not named.
+    pub fn of_named_tenants(&self) -> BTreeMap<String, Arc<Limits>> {
+        let known = self.0.read();
+        let own = known.by_tenant.iter();
+        own.map(|(tenant, limits)| (tenant.clone(), Arc::clone(limits)))
+            .collect()
     }
 
     /// Puts what a per-tenant file says in the place of what the one before said.

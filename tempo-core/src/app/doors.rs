@@ -48,7 +48,9 @@ impl Doors {
     ) -> Result<Self, StartError> {
         let mut doors = Self::default();
         let Some(receiver) = receivers else {
-            tracing::warn!("no receivers are configured: spans can come in nowhere; see distributor.receivers");
+            tracing::warn!(
+                "no receivers are configured: spans can come in nowhere; see distributor.receivers"
+            );
             return Ok(doors);
         };
         let door = Door::new(consumer, DoorSettings::default());
@@ -89,14 +91,25 @@ async fn bind(kind: &DoorKind, endpoint: Option<&ReceiverEndpoint>) -> Result<Op
         return Ok(None);
     };
     let (host, port) = host_port(&endpoint.endpoint, kind)?;
-    let tls = endpoint.tls.as_ref().map(server_tls).map(|tls| tls.acceptor()).transpose()?;
+    let tls = endpoint
+        .tls
+        .as_ref()
+        .map(server_tls)
+        .map(|tls| tls.acceptor())
+        .transpose()?;
     let listener = server::bind(kind.purpose, host, port).await?;
-    let address = listener.local_addr().map_err(|source| server::ServerError::Serve {
-        purpose: kind.purpose,
-        source,
-    })?;
+    let address = listener
+        .local_addr()
+        .map_err(|source| server::ServerError::Serve {
+            purpose: kind.purpose,
+            source,
+        })?;
     tracing::info!(%address, tls = tls.is_some(), "listening for {}", kind.purpose);
-    Ok(Some(Bound { listener, address, tls }))
+    Ok(Some(Bound {
+        listener,
+        address,
+        tls,
+    }))
 }
 
 /// The host (empty for every interface) and the port of an endpoint such as `0.0.0.0:4317`, `:4317` or `http://a:1`.
@@ -104,7 +117,9 @@ fn host_port<'a>(endpoint: &'a str, kind: &DoorKind) -> Result<(&'a str, u16), S
     if endpoint.is_empty() {
         return Ok((DEFAULT_HOST, kind.port));
     }
-    let address = endpoint.split_once("://").map_or(endpoint, |(_, address)| address);
+    let address = endpoint
+        .split_once("://")
+        .map_or(endpoint, |(_, address)| address);
     let parsed = address.rsplit_once(':').and_then(|(host, port)| {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         Some((host, port.parse().ok()?))
@@ -166,6 +181,9 @@ mod tests {
             assert_eq!(host_port(endpoint, &GRPC).unwrap(), expected, "{endpoint}");
         }
         let error = host_port("localhost", &GRPC).unwrap_err().to_string();
-        assert!(error.contains("localhost") && error.contains("host:port"), "{error}");
+        assert!(
+            error.contains("localhost") && error.contains("host:port"),
+            "{error}"
+        );
     }
 }

@@ -22,12 +22,8 @@ const DEFAULT_CLUSTER: &str = "tempo";
 /// This process among the others of its stack.
 #[derive(Debug)]
 pub(super) struct Gossip {
-    /// The name that the others know it by.
-    pub(super) id: String,
     /// Who is there.
     pub(super) members: Members,
-    /// Where the internal gRPC listens.
-    pub(super) grpc_address: SocketAddr,
     listener: TcpListener,
     gossiping: Shutdown,
     serving: Shutdown,
@@ -58,9 +54,7 @@ impl Gossip {
         let settings = settings(environment, &config.memberlist, ip)?;
         let members = membership::join(settings, member, gossiping.clone()).await?;
         Ok(Self {
-            id,
             members,
-            grpc_address,
             listener,
             gossiping,
             serving: Shutdown::new(),
@@ -178,11 +172,19 @@ mod tests {
         let any = IpAddr::from(Ipv4Addr::UNSPECIFIED);
         config.memberlist.advertise_addr = "10.1.2.3".to_owned();
         assert_eq!(own_ip(&config, any).unwrap().to_string(), "10.1.2.3");
-        let settings = settings(&Environment::system(), &config.memberlist, "10.1.2.3".parse().unwrap()).unwrap();
+        let settings = settings(
+            &Environment::system(),
+            &config.memberlist,
+            "10.1.2.3".parse().unwrap(),
+        )
+        .unwrap();
         assert_eq!(settings.listen.to_string(), "0.0.0.0:7946");
         assert_eq!(settings.advertise.to_string(), "10.1.2.3:7946");
         config.memberlist.advertise_addr = "${POD_IP}".to_owned();
         let error = own_ip(&config, any).unwrap_err().to_string();
-        assert!(error.contains("memberlist.advertise_addr") && error.contains("${POD_IP}"), "{error}");
+        assert!(
+            error.contains("memberlist.advertise_addr") && error.contains("${POD_IP}"),
+            "{error}"
+        );
     }
 }

@@ -19,9 +19,10 @@ use tempo_runtime::server::{self, ServerError};
 use tower::ServiceExt;
 
 use super::Readiness;
+use crate::limits::TenantLimits;
 use crate::target::Target;
 
-pub use requests::RequestMetrics;
+pub(super) use requests::RequestMetrics;
 
 /// What the pages show. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,6 +31,7 @@ pub(super) struct Shown {
     pub(super) target: Target,
     pub(super) readiness: Readiness,
     pub(super) metrics: MetricsRegistry,
+    pub(super) limits: TenantLimits,
     /// What the roles answer; until they are there everything of theirs is answered with why.
     pub(super) roles: Arc<OnceLock<Router>>,
 }
@@ -48,7 +50,9 @@ impl HttpServers {
         let shutdown = Shutdown::new();
         let config = Arc::clone(&shown.config);
         let own = requests.measure(own_routes().with_state(shown.clone()));
-        let router = own.clone().fallback_service(any(of_roles).with_state(shown.clone()));
+        let router = own
+            .clone()
+            .fallback_service(any(of_roles).with_state(shown.clone()));
         let address = serve("HTTP", &config.server, router, &shutdown).await?;
         if config.internal_server.enable {
             serve("internal HTTP", &config.internal_server, own, &shutdown).await?;
@@ -70,7 +74,9 @@ async fn serve(
     shutdown: &Shutdown,
 ) -> Result<SocketAddr, ServerError> {
     let listener = server::bind(purpose, &settings.http_listen_address, settings.http_listen_port).await?;
-    let address = listener.local_addr().map_err(|source| ServerError::Serve { purpose, source })?;
+    let address = listener
+        .local_addr()
+        .map_err(|source| ServerError::Serve { purpose, source })?;
     tracing::info!(%address, "listening for {purpose}");
     let (shutdown, guard) = (shutdown.clone(), shutdown.guard());
     tokio::spawn(async move {
@@ -96,7 +102,10 @@ async fn ready(State(shown): State<Shown>) -> Response {
     if missing.is_empty() {
         return "ready\n".into_response();
     }
-    let reasons: String = missing.iter().map(|(part, reason)| format!("{part}: {reason}\n")).collect();
+    let reasons: String = missing
+        .iter()
+        .map(|(part, reason)| format!("{part}: {reason}\n"))
+        .collect();
     (StatusCode::SERVICE_UNAVAILABLE, format!("not ready\n{reasons}")).into_response()
 }
 
@@ -111,6 +120,10 @@ async fn of_roles(State(shown): State<Shown>, request: Request) -> Response {
             Ok(response) => response,
             Err(never) => match never {},
         },
-        None => (StatusCode::SERVICE_UNAVAILABLE, "starting; /ready says what is missing\n").into_response(),
+        None => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "starting; /ready says what is missing\n",
+        )
+            .into_response(),
     }
 }

@@ -40,13 +40,20 @@ impl Readiness {
     /// What is not ready, with the reasons.
     pub fn missing(&self) -> Vec<(&'static str, String)> {
         let states = self.states().into_iter();
-        states.filter_map(|(part, state)| Some((part, state.err()?))).collect()
+        states
+            .filter_map(|(part, state)| Some((part, state.err()?)))
+            .collect()
     }
 
     /// Every part and how it is.
     pub fn states(&self) -> Vec<(&'static str, Result<(), String>)> {
         // Checks are asked without the lock: they may take their own.
-        let parts: Vec<_> = self.parts.lock().iter().map(|(part, check)| (*part, Arc::clone(check))).collect();
+        let parts: Vec<_> = self
+            .parts
+            .lock()
+            .iter()
+            .map(|(part, check)| (*part, Arc::clone(check)))
+            .collect();
         parts.into_iter().map(|(part, check)| (part, check())).collect()
     }
 }
@@ -62,7 +69,10 @@ mod tests {
         readiness.check("peers", || Err("no ingester".to_owned()));
         assert_eq!(
             readiness.missing(),
-            [("peers", "no ingester".to_owned()), ("store", "no answer".to_owned())]
+            [
+                ("peers", "no ingester".to_owned()),
+                ("store", "no answer".to_owned())
+            ]
         );
         readiness.ready("store");
         readiness.ready("peers");

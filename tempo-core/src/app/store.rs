@@ -130,7 +130,10 @@ mod tests {
         let Settings::S3(s3) = of(text) else {
             panic!("not S3");
         };
-        assert_eq!((s3.endpoint.as_str(), s3.bucket.as_str()), ("minio:9000", "tempo"));
+        assert_eq!(
+            (s3.endpoint.as_str(), s3.bucket.as_str()),
+            ("minio:9000", "tempo")
+        );
         assert!(s3.insecure && !s3.virtual_hosted_style && s3.ca_file.is_none());
         assert!(matches!(s3.credentials, S3Credentials::Static { ref access_key, .. } if access_key == "a"));
         let Settings::S3(s3) = of("storage: {trace: {backend: s3, s3: {bucket: b, forcepathstyle: false}}}")
@@ -143,10 +146,13 @@ mod tests {
 
     #[test]
     fn other_endpoints_of_gcs_and_azure_become_urls() {
-        let gcs = of("storage: {trace: {backend: gcs, gcs: {bucket_name: b, endpoint: 'fake:1', insecure: true}}}");
+        let gcs =
+            of("storage: {trace: {backend: gcs, gcs: {bucket_name: b, endpoint: 'fake:1', insecure: true}}}");
         assert!(matches!(gcs, Settings::Gcs(gcs) if gcs.endpoint == "http://fake:1" && gcs.bucket == "b"));
-        let azure = of("storage: {trace: {backend: azure, azure: {storage_account_name: acc, \
-                        container_name: c, endpoint_suffix: blob.core.chinacloudapi.cn}}}");
+        let azure = of(
+            "storage: {trace: {backend: azure, azure: {storage_account_name: acc, \
+                        container_name: c, endpoint_suffix: blob.core.chinacloudapi.cn}}}",
+        );
         let Settings::Azure(azure) = azure else {
             panic!("not Azure");
         };

@@ -61,7 +61,12 @@ pub(super) fn load(arguments: &Arguments) -> Result<Loaded> {
             .with_context(|| format!("read the configuration {file}"))?,
     };
     let loaded = tempo_config::load(&text, arguments, |name| std::env::var(name).ok());
-    loaded.with_context(|| arguments.config_file.clone().unwrap_or_else(|| "the command line".to_owned()))
+    loaded.with_context(|| {
+        arguments
+            .config_file
+            .clone()
+            .unwrap_or_else(|| "the command line".to_owned())
+    })
 }
 
 fn log_format(name: &str) -> Result<LogFormat> {

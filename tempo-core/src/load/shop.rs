@@ -28,18 +28,48 @@ const SERVICES: [Service; 8] = [
         calls: &[1, 2, 3, 4],
         database: None,
     },
-    Service { name: "cart", operations: &["AddItem", "GetCart", "EmptyCart"], calls: &[2], database: Some("redis") },
+    Service {
+        name: "cart",
+        operations: &["AddItem", "GetCart", "EmptyCart"],
+        calls: &[2],
+        database: Some("redis"),
+    },
     Service {
         name: "catalogue",
         operations: &["GetProduct", "ListProducts", "SearchProducts"],
         calls: &[],
         database: Some("postgresql"),
     },
-    Service { name: "recommendation", operations: &["ListRecommendations"], calls: &[2], database: None },
-    Service { name: "checkout", operations: &["PlaceOrder"], calls: &[1, 5, 6, 7], database: None },
-    Service { name: "payment", operations: &["Charge", "Refund"], calls: &[], database: Some("postgresql") },
-    Service { name: "shipping", operations: &["GetQuote", "ShipOrder"], calls: &[], database: None },
-    Service { name: "email", operations: &["SendOrderConfirmation"], calls: &[], database: None },
+    Service {
+        name: "recommendation",
+        operations: &["ListRecommendations"],
+        calls: &[2],
+        database: None,
+    },
+    Service {
+        name: "checkout",
+        operations: &["PlaceOrder"],
+        calls: &[1, 5, 6, 7],
+        database: None,
+    },
+    Service {
+        name: "payment",
+        operations: &["Charge", "Refund"],
+        calls: &[],
+        database: Some("postgresql"),
+    },
+    Service {
+        name: "shipping",
+        operations: &["GetQuote", "ShipOrder"],
+        calls: &[],
+        database: None,
+    },
+    Service {
+        name: "email",
+        operations: &["SendOrderConfirmation"],
+        calls: &[],
+        database: None,
+    },
 ];
 
 /// Makes traces, one call at a time.
@@ -60,14 +90,20 @@ pub struct ShopTrace {
 impl ShopTrace {
     /// The number of spans.
     pub fn spans(&self) -> usize {
-        self.batches.iter().flat_map(|batch| &batch.scope_spans).map(|scope| scope.spans.len()).sum()
+        self.batches
+            .iter()
+            .flat_map(|batch| &batch.scope_spans)
+            .map(|scope| scope.spans.len())
+            .sum()
     }
 }
 
 impl Shop {
     /// A shop whose traces follow from `seed`.
     pub fn new(seed: u64) -> Self {
-        Self { random: StdRng::seed_from_u64(seed) }
+        Self {
+            random: StdRng::seed_from_u64(seed),
+        }
     }
 
     /// One trace whose root ends at about `end_unix_nanos`.
@@ -76,13 +112,26 @@ impl Shop {
         self.random.fill_bytes(&mut id);
         let duration = self.duration(400_000_000.0);
         let mut spans = Vec::new();
-        let call = Call { trace: id, parent: Vec::new(), depth: 0, start: end_unix_nanos - duration, duration };
+        let call = Call {
+            trace: id,
+            parent: Vec::new(),
+            depth: 0,
+            start: end_unix_nanos - duration,
+            duration,
+        };
         self.call(0, &call, &mut spans);
-        ShopTrace { id, batches: group_by_pod(spans) }
+        ShopTrace {
+            id,
+            batches: group_by_pod(spans),
+        }
     }
 
     /// A request of several traces, as a collector forwards them.
-    pub fn request(&mut self, traces: usize, end_unix_nanos: u64) -> (ExportTraceServiceRequest, Vec<[u8; 16]>) {
+    pub fn request(
+        &mut self,
+        traces: usize,
+        end_unix_nanos: u64,
+    ) -> (ExportTraceServiceRequest, Vec<[u8; 16]>) {
         let traces: Vec<ShopTrace> = (0..traces).map(|_| self.trace(end_unix_nanos)).collect();
         let ids = traces.iter().map(|trace| trace.id).collect();
         let resource_spans = traces.into_iter().flat_map(|trace| trace.batches).collect();
@@ -91,15 +140,25 @@ impl Shop {
 
     /// A server span of a service, the spans of what it calls, and its database's.
     fn call(&mut self, service: usize, call: &Call, spans: &mut Vec<PodSpan>) {
-        let Some(about) = SERVICES.get(service) else { return };
+        let Some(about) = SERVICES.get(service) else {
+            return;
+        };
         let pod = self.random.random_range(0..PODS);
         let server = self.server_span(about, call);
         let own = server.span_id.clone();
-        spans.push(PodSpan { service, pod, span: server });
+        spans.push(PodSpan {
+            service,
+            pod,
+            span: server,
+        });
         let mut start = call.start + call.duration / 20;
         if about.database.is_some() {
             let inner = call.child(&own, start, call.duration / 4);
-            spans.push(PodSpan { service, pod, span: self.database_span(about, &inner) });
+            spans.push(PodSpan {
+                service,
+                pod,
+                span: self.database_span(about, &inner),
+            });
         }
         if call.depth >= MAX_DEPTH {
             return;
@@ -112,7 +171,11 @@ impl Shop {
             let outgoing = call.child(&own, start, duration);
             let client = self.client_span(callee, &outgoing);
             let inner = call.child(&client.span_id, start + duration / 50, duration - duration / 25);
-            spans.push(PodSpan { service, pod, span: client });
+            spans.push(PodSpan {
+                service,
+                pod,
+                span: client,
+            });
             self.call(callee, &inner, spans);
             start += duration / 2;
         }
@@ -121,18 +184,41 @@ impl Shop {
     fn server_span(&mut self, service: &Service, call: &Call) -> Span {
         let operation = self.one_of(service.operations);
         let failed = self.random.random_bool(0.02);
-        let code = if failed { self.one_of(&[500, 502, 503]) } else { self.one_of(&[200, 200, 200, 201, 204, 404]) };
+        let code = if failed {
+            self.one_of(&[500, 502, 503])
+        } else {
+            self.one_of(&[200, 200, 200, 201, 204, 404])
+        };
         let mut span = self.span(operation, span::SpanKind::Server, call);
         span.attributes = vec![
-            text("http.request.method", operation.split(' ').next().filter(|word| word.len() <= 4).unwrap_or("POST")),
+            text(
+                "http.request.method",
+                operation
+                    .split(' ')
+                    .next()
+                    .filter(|word| word.len() <= 4)
+                    .unwrap_or("POST"),
+            ),
             integer("http.status_code", code),
-            text("http.url", &format!("http://{}/{}", service.name, self.random.random_range(0..5000))),
-            text("enduser.id", &format!("user-{}", self.random.random_range(0..1000))),
-            text("network.peer.address", &format!("10.0.{}.{}", call.depth, self.random.random_range(1..255))),
+            text(
+                "http.url",
+                &format!("http://{}/{}", service.name, self.random.random_range(0..5000)),
+            ),
+            text(
+                "enduser.id",
+                &format!("user-{}", self.random.random_range(0..1000)),
+            ),
+            text(
+                "network.peer.address",
+                &format!("10.0.{}.{}", call.depth, self.random.random_range(1..255)),
+            ),
             integer("thread.id", self.random.random_range(1..64)),
         ];
         if failed {
-            span.status = Some(Status { message: "internal error".to_owned(), code: 2 });
+            span.status = Some(Status {
+                message: "internal error".to_owned(),
+                code: 2,
+            });
             span.events.push(exception(call.start + call.duration / 2));
         }
         span
@@ -141,7 +227,11 @@ impl Shop {
     fn client_span(&mut self, callee: usize, call: &Call) -> Span {
         let name = SERVICES.get(callee).map_or("unknown", |service| service.name);
         let mut span = self.span(&format!("call {name}"), span::SpanKind::Client, call);
-        span.attributes = vec![text("peer.service", name), text("rpc.system", "grpc"), integer("rpc.grpc.status_code", 0)];
+        span.attributes = vec![
+            text("peer.service", name),
+            text("rpc.system", "grpc"),
+            integer("rpc.grpc.status_code", 0),
+        ];
         span
     }
 
@@ -149,7 +239,10 @@ impl Shop {
         let table = self.one_of(&["orders", "products", "carts", "payments"]);
         let system = service.database.unwrap_or("postgresql");
         let mut span = self.span(&format!("SELECT {table}"), span::SpanKind::Client, call);
-        let statement = format!("SELECT * FROM {table} WHERE id = {}", self.random.random_range(0..100_000));
+        let statement = format!(
+            "SELECT * FROM {table} WHERE id = {}",
+            self.random.random_range(0..100_000)
+        );
         span.attributes = vec![
             text("db.system", system),
             text("db.statement", &statement),
@@ -197,7 +290,13 @@ struct Call {
 
 impl Call {
     fn child(&self, parent: &[u8], start: u64, duration: u64) -> Self {
-        Self { trace: self.trace, parent: parent.to_vec(), depth: self.depth + 1, start, duration }
+        Self {
+            trace: self.trace,
+            parent: parent.to_vec(),
+            depth: self.depth + 1,
+            start,
+            duration,
+        }
     }
 }
 
@@ -220,7 +319,11 @@ fn group_by_pod(mut spans: Vec<PodSpan>) -> Vec<ResourceSpans> {
                 version: "1.4.0".to_owned(),
                 ..InstrumentationScope::default()
             };
-            let scope_spans = ScopeSpans { scope: Some(scope), spans, ..ScopeSpans::default() };
+            let scope_spans = ScopeSpans {
+                scope: Some(scope),
+                spans,
+                ..ScopeSpans::default()
+            };
             Some(ResourceSpans {
                 resource: Some(resource(first.service, first.pod)),
                 scope_spans: vec![scope_spans],
@@ -249,7 +352,10 @@ fn exception(time: u64) -> span::Event {
     span::Event {
         time_unix_nano: time,
         name: "exception".to_owned(),
-        attributes: vec![text("exception.type", "Timeout"), text("exception.message", "upstream did not answer")],
+        attributes: vec![
+            text("exception.type", "Timeout"),
+            text("exception.message", "upstream did not answer"),
+        ],
         ..span::Event::default()
     }
 }
@@ -263,7 +369,11 @@ fn integer(key: &str, value: i64) -> KeyValue {
 }
 
 fn attribute(key: &str, value: any_value::Value) -> KeyValue {
-    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..KeyValue::default()
+    }
 }
 
 #[cfg(test)]
@@ -281,8 +391,12 @@ mod tests {
     #[test]
     fn every_span_but_the_root_has_its_parent_in_the_trace() {
         let trace = Shop::new(1).trace(NOW);
-        let spans: Vec<&Span> =
-            trace.batches.iter().flat_map(|batch| &batch.scope_spans).flat_map(|scope| &scope.spans).collect();
+        let spans: Vec<&Span> = trace
+            .batches
+            .iter()
+            .flat_map(|batch| &batch.scope_spans)
+            .flat_map(|scope| &scope.spans)
+            .collect();
         let roots = spans.iter().filter(|span| span.parent_span_id.is_empty()).count();
         assert_eq!(roots, 1);
         for span in spans.iter().filter(|span| !span.parent_span_id.is_empty()) {

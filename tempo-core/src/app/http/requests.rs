@@ -12,7 +12,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use tempo_runtime::metrics::MetricsRegistry;
 
 /// Upper ends of the buckets, in seconds.
-const BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0];
+const BUCKETS: [f64; 12] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0,
+];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
@@ -24,11 +26,11 @@ struct Labels {
 
 /// Durations of HTTP requests. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct RequestMetrics(Family<Labels, Histogram>);
+pub(crate) struct RequestMetrics(Family<Labels, Histogram>);
 
 impl RequestMetrics {
     /// Registers the histogram.
-    pub fn new(metrics: &MetricsRegistry) -> Self {
+    pub(crate) fn new(metrics: &MetricsRegistry) -> Self {
         let durations = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
         Self(metrics.register(
             "tempo_request_duration_seconds",
@@ -38,7 +40,7 @@ impl RequestMetrics {
     }
 
     /// The same routes, measured.
-    pub fn measure(&self, router: Router) -> Router {
+    pub(crate) fn measure(&self, router: Router) -> Router {
         router.route_layer(from_fn_with_state(self.clone(), measured))
     }
 }
@@ -46,7 +48,10 @@ impl RequestMetrics {
 async fn measured(State(metrics): State<RequestMetrics>, request: Request, next: Next) -> Response {
     let start = Instant::now();
     let method = request.method().to_string();
-    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let path = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("", MatchedPath::as_str);
     let route = route_name(path);
     let response = next.run(request).await;
     let labels = Labels {
@@ -55,14 +60,20 @@ async fn measured(State(metrics): State<RequestMetrics>, request: Request, next:
         status_code: response.status().as_u16(),
         ws: "false",
     };
-    metrics.0.get_or_create(&labels).observe(start.elapsed().as_secs_f64());
+    metrics
+        .0
+        .get_or_create(&labels)
+        .observe(start.elapsed().as_secs_f64());
     response
 }
 
 /// `/api/search/tag/{tagName}/values` is called `api_search_tag_tagname_values`.
 fn route_name(path: &str) -> String {
     let words = path.split(|character: char| !character.is_ascii_alphanumeric());
-    let words: Vec<String> = words.filter(|word| !word.is_empty()).map(str::to_ascii_lowercase).collect();
+    let words: Vec<String> = words
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_lowercase)
+        .collect();
     words.join("_")
 }
 

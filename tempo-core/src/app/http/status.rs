@@ -1,21 +1,24 @@
 //! The status pages: what runs here, with which settings.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use comfy_table::{Table, presets};
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tempo_config::{Config, ConfigError, masked};
+use tempo_model::TenantId;
 
 use super::Shown;
 use crate::app::version;
 use crate::target::Target;
 
 /// What every process answers.
-const OWN_ENDPOINTS: [&str; 8] = [
+const OWN_ENDPOINTS: [&str; 11] = [
     "GET /ready",
     "GET /metrics",
     "GET /status",
@@ -23,6 +26,9 @@ const OWN_ENDPOINTS: [&str; 8] = [
     "GET /status/services",
     "GET /status/endpoints",
     "GET /status/config",
+    "GET /status/runtime_config",
+    "GET /status/overrides",
+    "GET /status/overrides/{tenant}",
     "GET /api/status/buildinfo",
 ];
 const INGESTER_ENDPOINTS: [&str; 2] = ["GET, POST /flush", "GET, POST /shutdown"];
@@ -45,7 +51,13 @@ pub(super) fn routes() -> Router<Shown> {
         .route("/status/services", get(services))
         .route("/status/endpoints", get(endpoints))
         .route("/status/config", get(config))
-        .route("/status/usage-stats", get(|| async { "usage-stats is not enabled\n" }))
+        .route("/status/runtime_config", get(runtime_config))
+        .route("/status/overrides", get(overrides))
+        .route("/status/overrides/{tenant}", get(overrides_of))
+        .route(
+            "/status/usage-stats",
+            get(|| async { "usage-stats is not enabled\n" }),
+        )
         .route("/status/{page}", get(unknown))
 }
 
@@ -71,8 +83,10 @@ async fn everything(State(shown): State<Shown>) -> Response {
         ("endpoints", endpoints_table(shown.target)),
         ("config", format!("---\n{config}")),
     ];
-    let text: String =
-        sections.iter().map(|(name, body)| format!("GET /status/{name}\n{body}\n")).collect();
+    let text: String = sections
+        .iter()
+        .map(|(name, body)| format!("GET /status/{name}\n{body}\n"))
+        .collect();
     text.into_response()
 }
 
@@ -128,11 +142,43 @@ struct Mode {
 
 async fn config(State(shown): State<Shown>, Query(Mode { mode }): Query<Mode>) -> Response {
     let yaml = match mode.as_str() {
-        "diff" => shown.config.to_tree().and_then(|tree| Config::tree_to_yaml(&masked(&tree))),
+        "diff" => shown
+            .config
+            .to_tree()
+            .and_then(|tree| Config::tree_to_yaml(&masked(&tree))),
         "defaults" => Config::default().to_masked_yaml(),
         _ => shown.config.to_masked_yaml(),
     };
     yaml_answer(yaml)
+}
+
+/// What of the configuration is read again and again: the limits of single tenants.
+async fn runtime_config(State(shown): State<Shown>) -> Response {
+    let own = shown.limits.of_named_tenants();
+    let own: BTreeMap<_, _> = own.iter().map(|(tenant, limits)| (tenant, &**limits)).collect();
+    limits_answer(&json!({ "overrides": own }))
+}
+
+async fn overrides(State(shown): State<Shown>) -> String {
+    let mut text =
+        "tenants with limits of their own (* is everyone else); see /status/overrides/{tenant}\n".to_owned();
+    for tenant in shown.limits.of_named_tenants().keys() {
+        text.push_str(tenant);
+        text.push('\n');
+    }
+    text
+}
+
+async fn overrides_of(State(shown): State<Shown>, Path(tenant): Path<String>) -> Response {
+    match tenant.parse::<TenantId>() {
+        Ok(tenant) => limits_answer(&*shown.limits.of(&tenant)),
+        Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+    }
+}
+
+fn limits_answer(limits: &impl Serialize) -> Response {
+    let tree = serde_json::to_value(limits).map_err(ConfigError::from);
+    yaml_answer(tree.and_then(|tree| Config::tree_to_yaml(&tree)))
 }
 
 async fn unknown(Path(page): Path<String>) -> Response {
