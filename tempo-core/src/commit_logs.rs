@@ -1,0 +1,75 @@
+//! The commit logs of all tenants as a process knows them, each opened once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tempo_block::log::{CommitLog, LogError};
+use tempo_block::store::Store;
+use tempo_model::TenantId;
+use tempo_runtime::Environment;
+use tokio::sync::OnceCell;
+
+/// The commit logs of all tenants. Cheap to clone; clones share the logs.
+#[derive(Debug, Clone)]
+pub struct CommitLogs {
+    environment: Environment,
+    store: Store,
+    logs: Arc<Mutex<BTreeMap<TenantId, Arc<OnceCell<CommitLog>>>>>,
+}
+
+impl CommitLogs {
+    /// The logs that lie in `store`.
+    pub fn new(environment: Environment, store: Store) -> Self {
+        Self {
+            environment,
+            store,
+            logs: Arc::default(),
+        }
+    }
+
+    /// A tenant's log, read to its end when it is opened; follow it for what came later.
+    ///
+    /// Logs without entries are not kept, so that requests in the name of tenants that do not exist leave nothing
+    /// behind.
+    pub async fn get(&self, tenant: &TenantId) -> Result<CommitLog, LogError> {
+        let cell = Arc::clone(self.logs.lock().entry(tenant.clone()).or_default());
+        let opened = cell
+            .get_or_try_init(|| CommitLog::open(&self.environment, &self.store, tenant))
+            .await
+            .cloned();
+        let worth_keeping = opened.as_ref().is_ok_and(|log| log.position() > 0);
+        if !worth_keeping {
+            self.forget(tenant, &cell);
+        }
+        opened
+    }
+
+    fn forget(&self, tenant: &TenantId, cell: &Arc<OnceCell<CommitLog>>) {
+        let mut logs = self.logs.lock();
+        if logs.get(tenant).is_some_and(|known| Arc::ptr_eq(known, cell)) {
+            logs.remove(tenant);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempo_block::log::Transaction;
+    use tempo_block::store::{self, Settings};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_log_is_kept_once_it_has_an_entry() {
+        let environment = Environment::system();
+        let store = store::open(&Settings::Memory).unwrap();
+        let logs = CommitLogs::new(environment, store);
+        let tenant = TenantId::single();
+        let log = logs.get(&tenant).await.unwrap();
+        assert!(logs.logs.lock().is_empty());
+        log.commit(Transaction::default()).await.unwrap();
+        assert_eq!(logs.get(&tenant).await.unwrap().position(), 1);
+        assert_eq!(logs.logs.lock().len(), 1);
+    }
+}
