@@ -42,32 +42,47 @@ pub enum AnswerError {
     Query(#[from] QueryError),
     /// The source could not be read, or the query not be evaluated.
     #[error(transparent)]
-    Scan(#[from] ScanError),
+    Scan(Box<ScanError>),
+}
+
+impl From<ScanError> for AnswerError {
+    fn from(error: ScanError) -> Self {
+        Self::Scan(Box::new(error))
+    }
 }
 
 impl AnswerError {
     /// Whether a block was gone: the log, read again, says what took its place.
     pub fn is_gone(&self) -> bool {
-        match self {
-            Self::Scan(ScanError::Read(error)) => error.is_gone(),
-            Self::Scan(ScanError::Evaluate(EvaluateError::Fetch(error))) => error
+        let Self::Scan(error) = self else {
+            return false;
+        };
+        match &**error {
+            ScanError::Read(error) => error.is_gone(),
+            ScanError::Evaluate(EvaluateError::Fetch(error)) => error
                 .source
                 .downcast_ref::<ReadError>()
                 .is_some_and(ReadError::is_gone),
-            _ => false,
+            ScanError::Evaluate(_) => false,
         }
     }
 
     fn kind(&self) -> CallErrorKind {
         match self {
             Self::Question(_) | Self::Query(_) => CallErrorKind::InvalidArgument,
-            Self::Scan(ScanError::Evaluate(EvaluateError::Unsupported(_))) => CallErrorKind::Unimplemented,
-            Self::Scan(ScanError::Evaluate(EvaluateError::SeveralSpansets(_) | EvaluateError::Regex(_))) => {
-                CallErrorKind::InvalidArgument
-            }
-            Self::Scan(ScanError::Read(error)) => kind_of_read(error),
-            Self::Scan(ScanError::Evaluate(EvaluateError::Fetch(_))) => CallErrorKind::Internal,
+            Self::Scan(error) => match &**error {
+                ScanError::Evaluate(error) => kind_of_evaluation(error),
+                ScanError::Read(error) => kind_of_read(error),
+            },
         }
+    }
+}
+
+fn kind_of_evaluation(error: &EvaluateError) -> CallErrorKind {
+    match error {
+        EvaluateError::Unsupported(_) => CallErrorKind::Unimplemented,
+        EvaluateError::SeveralSpansets(_) | EvaluateError::Regex(_) => CallErrorKind::InvalidArgument,
+        EvaluateError::Fetch(_) => CallErrorKind::Internal,
     }
 }
 

@@ -22,7 +22,10 @@ impl Backoff {
         let half = self.next / 2;
         let jitter = environment.random.next_u64() % (half.as_millis() as u64).max(1);
         self.next = (self.next * 2).min(self.longest);
-        environment.clock.sleep(half + Duration::from_millis(jitter)).await;
+        environment
+            .clock
+            .sleep(half + Duration::from_millis(jitter))
+            .await;
     }
 }
 

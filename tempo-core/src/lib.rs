@@ -5,9 +5,12 @@
 pub mod answer;
 pub mod api;
 pub mod app;
+pub mod backoff;
 pub mod cli;
+pub mod commit_logs;
 pub mod distributor;
 pub mod frontend;
+pub mod ingester;
 pub mod limits;
 pub mod load;
 pub mod querier;

@@ -123,7 +123,10 @@ mod tests {
         let Begun::New(sender) = seen.begin(payload(1), Duration::ZERO) else {
             panic!("it is new")
         };
-        assert!(matches!(seen.begin(payload(1), Duration::ZERO), Begun::UnderWay(_)));
+        assert!(matches!(
+            seen.begin(payload(1), Duration::ZERO),
+            Begun::UnderWay(_)
+        ));
         drop(sender);
         assert!(matches!(seen.begin(payload(1), Duration::ZERO), Begun::New(_)));
         seen.failed(payload(1));

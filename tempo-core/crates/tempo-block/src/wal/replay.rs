@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tempo_model::TenantId;
 use tempo_runtime::FileSystem;
 use ulid::Ulid;
 
-use super::index::{ClosedSegment, FoundSegment, Held, rename_away};
+use super::index::{ClosedSegment, FoundSegment, Held, find_segments, rename_away};
 use super::record::Record;
 use super::scan::{Scan, scan};
 use super::{Wal, WalError};
+use crate::ranges::Ranges;
 
 /// Bytes of a segment that should be records and are not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +99,38 @@ impl Replay {
 
     fn files(&self) -> Arc<dyn FileSystem> {
         Arc::clone(&self.wal.env.files)
+    }
+}
+
+impl Wal {
+    /// Reads records of a tenant's stream once more: for a block that has to be made anew because others have stored a
+    /// part of what it was made from. Records in truncated segments are not found.
+    pub async fn read_again(
+        &self,
+        epoch: Ulid,
+        tenant: &TenantId,
+        wanted: &Ranges,
+    ) -> Result<Vec<Record>, WalError> {
+        let (files, dir) = (Arc::clone(&self.env.files), Arc::clone(&self.dir));
+        let (tenant, wanted) = (tenant.clone(), wanted.clone());
+        let read = self.env.run_cpu("wal read again", move || {
+            let mut found = Vec::new();
+            for segment in find_segments(&*files, &dir)? {
+                if segment.id.epoch == epoch {
+                    let path = segment.id.path(&dir);
+                    let bytes = files.read(&path).map_err(WalError::io("read", &path))?;
+                    let (replayed, _) = read_segment(&segment, path, &bytes);
+                    found.extend(
+                        replayed
+                            .records
+                            .into_iter()
+                            .filter(|record| record.tenant == tenant && wanted.contains(record.number)),
+                    );
+                }
+            }
+            Ok(found)
+        });
+        read.await.map_err(|_| WalError::Closed)?
     }
 }
 

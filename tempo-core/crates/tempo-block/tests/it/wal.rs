@@ -343,3 +343,23 @@ async fn the_real_disk_keeps_records_too() {
     assert_eq!(wal.replica(), replica);
     assert_eq!(read_all(&mut replay).await.0, *sink.0.lock());
 }
+
+#[tokio::test(start_paused = true)]
+async fn records_are_read_again_across_segments() {
+    let mut disk = Disk::new(Settings {
+        segment_bytes: 60,
+        ..Settings::default()
+    });
+    let (wal, _, _) = disk.open().await;
+    for (name, text) in [("a", "0"), ("b", "other"), ("a", "1"), ("a", "2"), ("a", "3")] {
+        append(&wal, name, text).await.unwrap();
+    }
+    let wanted = [0..1, 2..9].into_iter().collect();
+    let records = wal.read_again(wal.epoch(), &tenant("a"), &wanted).await.unwrap();
+    assert_eq!(texts(&records), ["0", "2", "3"]);
+    wal.truncate(|_, tenant, range| tenant.as_str() == "b" || range.end <= 1)
+        .await
+        .unwrap();
+    let records = wal.read_again(wal.epoch(), &tenant("a"), &wanted).await.unwrap();
+    assert_eq!(texts(&records), ["2", "3"]);
+}
