@@ -6,6 +6,7 @@
 //! Not here: which sources there are, and joining what several processes gave.
 
 mod convert;
+mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
@@ -15,6 +16,7 @@ use tempo_block::read::ReadError;
 use tempo_block::scan::{self, ScanError, Source, TimeRange};
 use tempo_model::TraceId;
 use tempo_model::proto::tempopb;
+use tempo_model::proto::trace::ResourceSpans;
 use tempo_runtime::Environment;
 use tempo_traceql::ast::{Attribute, Scope};
 use tempo_traceql::search::{Matches, Search, SearchOptions};
@@ -22,7 +24,8 @@ use tempo_traceql::tags::TagFilter;
 use tempo_traceql::{EvaluateError, QueryError};
 
 use crate::rpc::messages::{
-    Partial, Query, Question, SearchQuestion, Statistics, TagNamesQuestion, TagValuesQuestion, TraceQuestion,
+    Partial, Query, Question, SearchQuestion, Statistics, SummariesQuestion, TagNamesQuestion,
+    TagValuesQuestion, TraceQuestion,
 };
 use crate::rpc::{CallError, CallErrorKind};
 
@@ -133,6 +136,7 @@ pub async fn answer_all(
         Some(Question::Search(question)) => scanner.search(question).await?,
         Some(Question::TagNames(question)) => scanner.tag_names(question).await?,
         Some(Question::TagValues(question)) => scanner.tag_values(question).await?,
+        Some(Question::Summaries(question)) => scanner.summaries(question).await?,
     };
     partial.statistics = Some(Statistics {
         inspected_spans: sources.iter().map(spans_of_head).sum(),
@@ -155,13 +159,30 @@ struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
-    async fn trace(&self, question: &TraceQuestion) -> Result<Partial, AnswerError> {
-        let id = TraceId::try_from(question.trace_id.as_slice())
+    async fn spans_of(&self, trace_id: &[u8]) -> Result<Vec<ResourceSpans>, AnswerError> {
+        let id = TraceId::try_from(trace_id)
             .map_err(|_| AnswerError::Question("a trace id has 16 bytes".to_owned()))?;
         let mut resource_spans = Vec::new();
         for source in self.sources {
             resource_spans.extend(scan::trace(self.environment, source, id).await?);
         }
+        Ok(resource_spans)
+    }
+
+    async fn summaries(&self, question: &SummariesQuestion) -> Result<Partial, AnswerError> {
+        let mut found = Vec::new();
+        for trace_id in &question.trace_ids {
+            let spans = self.spans_of(trace_id).await?;
+            found.extend(summary::of(trace_id, &spans));
+        }
+        Ok(Partial {
+            found,
+            ..Partial::default()
+        })
+    }
+
+    async fn trace(&self, question: &TraceQuestion) -> Result<Partial, AnswerError> {
+        let resource_spans = self.spans_of(&question.trace_id).await?;
         let trace = (!resource_spans.is_empty()).then_some(tempopb::Trace { resource_spans });
         Ok(Partial {
             trace,

@@ -39,8 +39,8 @@ pub struct TimeRange {
 /// What is asked.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Query {
-    /// One of the four kinds.
-    #[prost(oneof = "Question", tags = "1, 2, 3, 4")]
+    /// One of the kinds.
+    #[prost(oneof = "Question", tags = "1, 2, 3, 4, 6")]
     pub question: Option<Question>,
     /// Only what overlaps this range; everything when absent.
     #[prost(message, optional, tag = "5")]
@@ -62,6 +62,9 @@ pub enum Question {
     /// Values of an attribute.
     #[prost(message, tag = "4")]
     TagValues(TagValuesQuestion),
+    /// What is told of traces besides their matching spans.
+    #[prost(message, tag = "6")]
+    Summaries(SummariesQuestion),
 }
 
 /// All spans of a trace.
@@ -84,6 +87,15 @@ pub struct SearchQuestion {
     /// How many spans of a span set at most; 0 is all.
     #[prost(uint32, tag = "3")]
     pub spans_per_span_set: u32,
+}
+
+/// What is told of traces besides their matching spans: root, times, services. A source that has nothing of a trace
+/// leaves it out.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct SummariesQuestion {
+    /// 16 bytes each.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub trace_ids: Vec<Vec<u8>>,
 }
 
 /// Names of attributes.
@@ -120,7 +132,7 @@ pub struct Partial {
     /// The spans of the trace.
     #[prost(message, optional, tag = "1")]
     pub trace: Option<tempopb::Trace>,
-    /// Traces that match.
+    /// Traces that match, or that were asked for.
     #[prost(message, repeated, tag = "2")]
     pub found: Vec<FoundTrace>,
     /// Names by scope.

@@ -1,0 +1,310 @@
+//! A query of one tenant at one log position: jobs, retries, and beginning anew where the log has moved on.
+//!
+//! ```text
+//! follow the log ─► Session { position, blocks live there } ─ recent ─ blocks ─► answer
+//!        ▲                                        │ moved on, or a block is gone
+//!        └────────────────────────────────────────┘
+//! ```
+//! A position divides all spans in two: those in blocks that are live there, and the rest, which ingesters have. So each
+//! span is looked at once, whatever is flushed or compacted meanwhile.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tempo_block::log::{Blocks, CommitLog, Snapshot};
+use tempo_block::meta::BlockMeta;
+use tempo_model::TenantId;
+use tempo_runtime::ring;
+use ulid::Ulid;
+
+use super::{Frontend, QueryError, QueryErrorKind};
+use crate::rpc::CallError;
+use crate::rpc::messages::{JobRequest, JobResponse, Partial, Query};
+
+/// How often a query may begin anew before it gives up.
+const MAX_PLANS: usize = 10;
+/// How many jobs of a query each querier has at once: enough to keep it busy, few enough to stop early.
+const JOBS_PER_QUERIER: usize = 16;
+/// The pause before a job is tried again; it doubles with every try.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where a part of an answer comes from: a block, or (`None`) the ingesters.
+pub(super) type Part = Option<Ulid>;
+
+/// Puts the answers of parts together. Pure.
+pub(super) trait Combine: Send {
+    /// Adds what a part has.
+    fn add(&mut self, part: Part, partial: Partial);
+
+    /// Whether a block cannot change the answer any more.
+    fn is_settled(&self, _block: &BlockMeta) -> bool {
+        false
+    }
+}
+
+/// What is asked of a session.
+pub(super) trait Ask: Sync {
+    /// What comes out.
+    type Answer: Send;
+
+    /// Asks it. Called again from the start when the log has moved on.
+    fn ask(&self, session: &mut Session<'_>) -> impl Future<Output = Result<Self::Answer, Broken>> + Send;
+}
+
+/// Why a session ended without an answer.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// An ingester has let go of what was committed up to this position: begin anew from there.
+    MovedOn(u64),
+    /// A block is not there any more: read the log again and begin anew.
+    Gone(Ulid),
+    /// The query failed.
+    Failed(QueryError),
+}
+
+impl From<CallError> for Broken {
+    fn from(error: CallError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// An answer of one tenant.
+#[derive(Debug)]
+pub(super) struct Answered<T> {
+    /// The answer.
+    pub(super) answer: T,
+    /// What it took.
+    pub(super) effort: Effort,
+}
+
+/// What an answer took, and why it may lack something.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Effort {
+    pub(super) inspected_bytes: u64,
+    pub(super) inspected_spans: u64,
+    pub(super) inspected_traces: u64,
+    pub(super) jobs: u32,
+    pub(super) blocks: u32,
+    pub(super) block_bytes: u64,
+    /// Why the answer may lack something; empty when it does not.
+    pub(super) incomplete: String,
+}
+
+impl Effort {
+    /// Adds what another tenant's answer took.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.inspected_bytes += other.inspected_bytes;
+        self.inspected_spans += other.inspected_spans;
+        self.inspected_traces += other.inspected_traces;
+        self.jobs += other.jobs;
+        self.blocks += other.blocks;
+        self.block_bytes += other.block_bytes;
+        self.lacks(&other.incomplete);
+    }
+
+    fn lacks(&mut self, reason: &str) {
+        if !reason.is_empty() && !self.incomplete.contains(reason) {
+            let separator = if self.incomplete.is_empty() { "" } else { "; " };
+            self.incomplete.push_str(separator);
+            self.incomplete.push_str(reason);
+        }
+    }
+}
+
+/// A query of one tenant at one log position.
+#[derive(Debug)]
+pub(super) struct Session<'a> {
+    frontend: &'a Frontend,
+    tenant: &'a TenantId,
+    snapshot: Arc<Snapshot<Blocks>>,
+    effort: Effort,
+}
+
+impl Frontend {
+    /// Asks `question` for a tenant, from the newest log position.
+    pub(super) async fn in_session<A: Ask>(
+        &self,
+        tenant: &TenantId,
+        question: &A,
+    ) -> Result<Answered<A::Answer>, QueryError> {
+        let log = self.logs.of(tenant).await?;
+        log.follow().await?;
+        for _ in 0..MAX_PLANS {
+            let mut session = Session::new(self, tenant, &log);
+            match question.ask(&mut session).await {
+                Ok(answer) => {
+                    return Ok(Answered {
+                        answer,
+                        effort: session.effort,
+                    });
+                }
+                Err(Broken::Failed(error)) => return Err(error),
+                Err(Broken::MovedOn(position)) => drop(log.at_least(position).await?),
+                Err(Broken::Gone(block)) => follow_past(&log, session.snapshot.position, block).await?,
+            }
+        }
+        Err(QueryError::unavailable(format!(
+            "blocks of tenant {tenant} come and go faster than they can be read; try again"
+        )))
+    }
+
+    /// Executes a job on a querier; where that fails and another try may help, on the next one in ring order.
+    async fn job(&self, key: u64, request: JobRequest) -> Result<JobResponse, CallError> {
+        let mut pause = RETRY_PAUSE;
+        for attempt in 0.. {
+            let queriers = self.queriers.live();
+            let ids: Vec<&str> = queriers.iter().map(|peer| peer.id.as_str()).collect();
+            let order = ring::order(key, &ids);
+            let chosen = order.get(attempt % order.len().max(1));
+            let result = match chosen.and_then(|index| queriers.get(*index)) {
+                Some(querier) => querier.api.run(request.clone()).await,
+                None => Err(CallError::unavailable(
+                    &"no querier is there to execute the query; try again",
+                )),
+            };
+            match result {
+                Err(error) if error.is_retryable() && attempt < self.settings.max_retries => {
+                    self.metrics.retry();
+                    self.environment.clock.sleep(pause).await;
+                    pause *= 2;
+                }
+                result => return result,
+            }
+        }
+        Err(CallError::unavailable(&"no querier is there"))
+    }
+}
+
+impl<'a> Session<'a> {
+    fn new(frontend: &'a Frontend, tenant: &'a TenantId, log: &CommitLog) -> Self {
+        Self {
+            frontend,
+            tenant,
+            snapshot: log.snapshot(),
+            effort: Effort::default(),
+        }
+    }
+
+    /// The blocks live at the position that `wanted` leaves, newest first.
+    pub(super) fn blocks(&self, wanted: impl Fn(&BlockMeta) -> bool) -> Vec<Arc<BlockMeta>> {
+        let live = self.snapshot.state.live();
+        let mut blocks: Vec<_> = live.filter(|block| wanted(block)).cloned().collect();
+        blocks.sort_by_key(|block| (Reverse(block.end_ns), block.id));
+        blocks
+    }
+
+    /// Asks the ingesters for what is not in blocks.
+    pub(super) async fn recent(&mut self, query: &Query, parts: &mut impl Combine) -> Result<(), Broken> {
+        let request = self.request(query, Bytes::new());
+        let key = ring::key_of_name(self.tenant.as_str());
+        let answered = self.frontend.job(key, request).await?;
+        self.add(None, answered, parts)
+    }
+
+    /// Asks `query` of all of `blocks`, which are newest first, until the rest is settled.
+    pub(super) async fn over_blocks(
+        &mut self,
+        query: &Query,
+        blocks: Vec<Arc<BlockMeta>>,
+        parts: &mut impl Combine,
+    ) -> Result<(), Broken> {
+        self.jobs(blocks.into_iter().map(|block| (block, query.clone())), parts)
+            .await
+    }
+
+    /// Asks each block its own query.
+    pub(super) async fn jobs(
+        &mut self,
+        jobs: impl IntoIterator<Item = (Arc<BlockMeta>, Query)>,
+        parts: &mut impl Combine,
+    ) -> Result<(), Broken> {
+        let queriers = self.frontend.queriers.live().len().max(1);
+        let at_once = self
+            .frontend
+            .settings
+            .concurrent_jobs
+            .clamp(1, JOBS_PER_QUERIER * queriers);
+        let mut waiting = jobs.into_iter();
+        let mut running = FuturesUnordered::new();
+        loop {
+            while running.len() < at_once {
+                let Some((block, query)) = waiting.next() else {
+                    break;
+                };
+                if parts.is_settled(&block) {
+                    continue;
+                }
+                self.effort.blocks += 1;
+                self.effort.block_bytes += block.bytes();
+                running.push(self.block_job(&block, &query)?);
+            }
+            let Some((block, answered)) = running.next().await else {
+                return Ok(());
+            };
+            self.add(Some(block), answered?, parts)?;
+        }
+    }
+
+    fn block_job(
+        &self,
+        block: &BlockMeta,
+        query: &Query,
+    ) -> Result<impl Future<Output = (Ulid, Result<JobResponse, CallError>)> + Send + use<'a>, Broken> {
+        let meta = serde_json::to_vec(block).map_err(|error| CallError::internal(&error))?;
+        let request = self.request(query, meta.into());
+        let (frontend, id) = (self.frontend, block.id);
+        let key = ring::key_of(&[&id.to_bytes()]);
+        Ok(async move { (id, frontend.job(key, request).await) })
+    }
+
+    fn request(&self, query: &Query, block: Bytes) -> JobRequest {
+        JobRequest {
+            tenant: self.tenant.to_string(),
+            query: Some(query.clone()),
+            position: self.snapshot.position,
+            block,
+        }
+    }
+
+    fn add(&mut self, part: Part, answered: JobResponse, parts: &mut impl Combine) -> Result<(), Broken> {
+        let JobResponse {
+            partial,
+            moved_to,
+            incomplete,
+            block_gone,
+        } = answered;
+        match part {
+            Some(block) if block_gone => return Err(Broken::Gone(block)),
+            None if moved_to > self.snapshot.position => return Err(Broken::MovedOn(moved_to)),
+            _ => {}
+        }
+        let partial = partial.ok_or_else(|| CallError::internal(&"a querier answered without an answer"))?;
+        let statistics = partial.statistics.unwrap_or_default();
+        self.effort.jobs += 1;
+        self.effort.inspected_bytes += statistics.inspected_bytes;
+        self.effort.inspected_spans += statistics.inspected_spans;
+        self.effort.inspected_traces += statistics.inspected_traces;
+        self.effort.lacks(&incomplete);
+        parts.add(part, partial);
+        Ok(())
+    }
+}
+
+/// Follows the log to where a block that is gone at `position` is not live any more.
+async fn follow_past(log: &CommitLog, position: u64, block: Ulid) -> Result<(), QueryError> {
+    if log.follow().await? > position {
+        return Ok(());
+    }
+    Err(QueryError::new(
+        QueryErrorKind::Internal,
+        format!(
+            "block {block} of tenant {} is live but its files are not in the store; is a lifecycle rule of the bucket \
+             deleting them?",
+            log.tenant()
+        ),
+    ))
+}
