@@ -50,3 +50,12 @@ pub fn component(application: Application, instance: &str, component: &str) -> L
     labels.insert("app.kubernetes.io/component".to_owned(), component.to_owned());
     labels
 }
+
+/// Labels as the text of a selector.
+pub fn selector(labels: &Labels) -> String {
+    let terms: Vec<String> = labels
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    terms.join(",")
+}

@@ -53,6 +53,16 @@ pub struct Resources<State> {
 }
 
 impl<State> Resources<State> {
+    /// Whether there are volumes that stay when the custom resource is deleted.
+    pub fn keeps_volumes(&self) -> bool {
+        self.stateful_sets.iter().any(|set| {
+            set.spec
+                .volume_claim_templates
+                .as_ref()
+                .is_some_and(|claims| !claims.is_empty())
+        })
+    }
+
     /// Every object as JSON with `apiVersion` and `kind`, in the order of application; within a kind by name.
     pub fn to_json(&self) -> Result<Vec<Value>, serde_json::Error> {
         let Self {

@@ -1,0 +1,231 @@
+//! A custom resource in a cluster is brought about, step by step; each step is a file.
+//!
+//! 1. [`dereference`] (I/O) fetches what the spec points to;
+//! 2. and 3. [`Kind::plan`](crate::kind::Kind::plan) (pure) validates and builds;
+//! 4. [`apply`] (I/O) applies the objects and deletes those that are no longer wanted;
+//! 5. [`status`] (I/O) writes what was observed, as [`conditions`], [`health`], [`pods`] and [`report`]
+//!    (pure) put it.
+//!
+//! What its user must change ends as the condition `ConfigurationError` and waits for a change. Everything
+//! else that goes wrong is tried again, after longer and longer waits.
+
+pub mod apply;
+pub mod backoff;
+pub mod compare;
+pub mod conditions;
+pub mod dereference;
+pub mod events;
+pub mod finalizer;
+pub mod health;
+pub mod pods;
+pub mod report;
+pub mod status;
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use kube::{Client, ResourceExt, core::DeserializeGuard, runtime::controller::Action};
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use self::{
+    apply::ApplyError,
+    backoff::Failures,
+    conditions::Outcome,
+    dereference::DereferenceError,
+    events::Events,
+    finalizer::FinalizerError,
+    report::Reconciled,
+    status::{Findings, StatusError},
+};
+use crate::{
+    configuration::BuildError, environment::Environment, kind::PlanError, kubernetes::owner::Owner,
+    metrics::Metrics,
+};
+
+/// Label with the component of an object.
+const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
+/// How often a resource is looked at even when no watch tells of a change.
+const RESYNC: Duration = Duration::from_secs(3600);
+
+/// What reconciles share.
+pub struct Context {
+    /// Environment of the operator.
+    pub environment: Environment,
+    /// Makes Events.
+    pub events: Events,
+    /// Counts reconciles.
+    pub metrics: Metrics,
+    client: Client,
+    failures: Failures,
+}
+
+impl Context {
+    /// A context whose Events come from an instance of the operator.
+    pub fn new(client: Client, environment: Environment, metrics: Metrics, instance: String) -> Self {
+        Self {
+            environment,
+            events: Events::new(client.clone(), instance),
+            metrics,
+            client,
+            failures: Failures::default(),
+        }
+    }
+}
+
+/// Why a reconcile has to be tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// Step 1 failed.
+    #[error(transparent)]
+    Dereference(#[from] DereferenceError),
+    /// Step 3 failed: a defect of the operator.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The finalizer could not be set or taken away.
+    #[error(transparent)]
+    Finalizer(#[from] FinalizerError),
+    /// Step 4 failed.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// Step 5 failed.
+    #[error(transparent)]
+    Status(#[from] StatusError),
+}
+
+impl ReconcileError {
+    /// The answer of the API server behind the error, if that is what went wrong.
+    fn api_error(&self) -> Option<&kube::Error> {
+        std::iter::successors(self.source(), |error| (*error).source()).find_map(|error| error.downcast_ref())
+    }
+
+    /// The error with its causes.
+    fn chain(&self) -> String {
+        let causes = std::iter::successors(self.source(), |error| (*error).source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
+}
+
+/// Brings about one resource.
+pub async fn reconcile<K: Reconciled>(
+    resource: Arc<DeserializeGuard<K>>,
+    context: Arc<Context>,
+) -> Result<Action, ReconcileError> {
+    let started = Instant::now();
+    let result = match &resource.0 {
+        Ok(resource) => reconcile_readable(resource, &context).await,
+        Err(invalid) => {
+            warn!(error = invalid.error, "resource cannot be read");
+            context.events.unreadable(&*resource, &invalid.error).await;
+            Ok(Action::await_change())
+        }
+    };
+    context
+        .metrics
+        .reconciled(&K::kind(&()), result.is_ok(), started.elapsed());
+    result
+}
+
+/// When a failed reconcile is tried again.
+pub fn retry<K: Reconciled>(
+    resource: Arc<DeserializeGuard<K>>,
+    error: &ReconcileError,
+    context: Arc<Context>,
+) -> Action {
+    let delay = context.failures.delay(&resource.uid().unwrap_or_default());
+    warn!(
+        kind = %K::kind(&()),
+        namespace = resource.namespace(),
+        name = resource.name_any(),
+        error = error.chain(),
+        retry_in = ?delay,
+        "cannot reconcile"
+    );
+    Action::requeue(delay)
+}
+
+async fn reconcile_readable<K: Reconciled>(
+    resource: &K,
+    context: &Context,
+) -> Result<Action, ReconcileError> {
+    let client = &context.client;
+    let uid = resource.uid().unwrap_or_default();
+    if resource.meta().deletion_timestamp.is_some() {
+        finalizer::release(client, &context.events, resource).await?;
+        context.failures.forget(&uid);
+        return Ok(Action::await_change());
+    }
+    if !resource.is_managed() {
+        debug!("resource is not managed");
+        return Ok(Action::await_change());
+    }
+    let result = match bring_about(resource, context).await {
+        Ok(findings) => write_status(resource, context, findings)
+            .await
+            .map_err(Into::into),
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) => {
+            context.failures.forget(&uid);
+            Ok(Action::requeue(RESYNC))
+        }
+        Err(error) => {
+            if backoff::is_lasting(error.api_error(), context.failures.count(&uid)) {
+                report_failure(resource, context, &error).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Steps 1 to 4.
+async fn bring_about<K: Reconciled>(resource: &K, context: &Context) -> Result<Findings, ReconcileError> {
+    let client = &context.client;
+    let owner = Owner::of(resource);
+    let found = dereference::dereference(client, &owner.namespace, &resource.references()).await?;
+    let plan = match resource.plan(&found, &context.environment) {
+        Ok(plan) => plan,
+        Err(PlanError::Invalid { source }) => {
+            return Ok(Findings {
+                outcome: Outcome::invalid(&source),
+                notices: Vec::new(),
+                workloads: Vec::new(),
+                pods: status::observe_pods(client, resource).await?,
+            });
+        }
+        Err(PlanError::Build(error)) => return Err(error.into()),
+    };
+    finalizer::prepare(client, resource, &plan.resources).await?;
+    let applied = apply::apply(client, K::APPLICATION, &owner, plan.resources).await?;
+    let workloads = health::workloads(&applied);
+    let pods = status::observe_pods(client, resource).await?;
+    Ok(Findings {
+        outcome: Outcome::of_workloads(&workloads, &pods),
+        notices: plan.notices,
+        workloads,
+        pods,
+    })
+}
+
+async fn write_status<K: Reconciled>(
+    resource: &K,
+    context: &Context,
+    findings: Findings,
+) -> Result<(), StatusError> {
+    let version = &context.environment.version;
+    status::write(&context.client, &context.events, version, resource, findings).await
+}
+
+/// Shows a failure in the status, as far as that is possible; the failure itself is reported anyway.
+async fn report_failure<K: Reconciled>(resource: &K, context: &Context, error: &ReconcileError) {
+    let pods = status::observe_pods(&context.client, resource).await;
+    let findings = Findings {
+        outcome: Outcome::failed(error.chain()),
+        notices: Vec::new(),
+        workloads: Vec::new(),
+        pods: pods.unwrap_or_default(),
+    };
+    if let Err(error) = write_status(resource, context, findings).await {
+        debug!(%error, "cannot report a failure");
+    }
+}
