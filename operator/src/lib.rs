@@ -23,6 +23,7 @@ pub mod receivers;
 pub mod reconcile;
 pub mod references;
 pub mod render;
+pub mod run;
 pub mod sizing;
 pub mod stack;
 pub mod storage_secret;

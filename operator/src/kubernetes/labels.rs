@@ -7,6 +7,8 @@ pub type Labels = BTreeMap<String, String>;
 
 /// Value of `app.kubernetes.io/managed-by` on everything that the operator makes.
 pub const MANAGED_BY: &str = "tempo-operator";
+/// Label with the name of the custom resource that an object belongs to.
+pub const INSTANCE: &str = "app.kubernetes.io/instance";
 /// Pod label of the members of the gossip.
 pub const GOSSIP_MEMBER: &str = "tempo-gossip-member";
 

@@ -160,7 +160,7 @@ impl Step<'_> {
     /// Applies the objects of one kind and notes which others the resource has.
     async fn apply<K: Object>(&mut self, wanted: Vec<K>) -> Result<Vec<K>, ApplyError> {
         let api = Api::<K>::namespaced(self.client.clone(), &self.owner.namespace);
-        let mut existing = self.existing(&api).await?;
+        let mut existing = existing(&api, &self.labels).await?;
         let mut applied = Vec::with_capacity(wanted.len());
         for object in wanted {
             let found = existing.remove(&object.name_any());
@@ -169,18 +169,19 @@ impl Step<'_> {
         self.leftovers.add(&api, existing.into_values(), self.owner);
         Ok(applied)
     }
+}
 
-    async fn existing<K: Object>(&self, api: &Api<K>) -> Result<BTreeMap<String, K>, ApplyError> {
-        let parameters = ListParams::default().labels(&labels::selector(&self.labels));
-        let list = api.list(&parameters).await.map_err(|source| ApplyError::List {
-            kind: kind::<K>(),
-            source,
-        })?;
-        Ok(list
-            .into_iter()
-            .map(|object| (object.name_any(), object))
-            .collect())
-    }
+/// The objects of one kind that carry the labels of the resource.
+async fn existing<K: Object>(api: &Api<K>, labels: &Labels) -> Result<BTreeMap<String, K>, ApplyError> {
+    let parameters = ListParams::default().labels(&labels::selector(labels));
+    let list = api.list(&parameters).await.map_err(|source| ApplyError::List {
+        kind: kind::<K>(),
+        source,
+    })?;
+    Ok(list
+        .into_iter()
+        .map(|object| (object.name_any(), object))
+        .collect())
 }
 
 async fn apply_one<K: Object>(
