@@ -6,14 +6,18 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 use crate::{
     crd,
     environment::Environment,
     manifest::Manifests,
-    render,
+    render, run,
     validate::{self, Report},
 };
+
+/// What is logged when `RUST_LOG` does not say.
+const DEFAULT_LOG: &str = "info";
 
 /// Custom resources become running trace stores and collectors.
 #[derive(Debug, Parser)]
@@ -25,6 +29,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Reconcile the custom resources of a cluster until told to stop.
+    Run(run::Options),
     /// Check custom resources as the operator would.
     Validate(Files),
     /// Print every object that would be applied.
@@ -53,6 +59,7 @@ impl Cli {
     /// Does what was asked for.
     pub async fn execute(self) -> ExitCode {
         let outcome = match self.command {
+            Command::Run(options) => run_in_cluster(options).await,
             Command::Validate(files) => validate_files(&files),
             Command::Render(files) => render_files(&files),
             Command::Crds(crds) => write_definitions(crds.dir.as_deref()),
@@ -66,6 +73,14 @@ impl Cli {
             }
         }
     }
+}
+
+async fn run_in_cluster(options: run::Options) -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG)))
+        .with_writer(std::io::stderr)
+        .init();
+    Ok(run::run(options, environment()?).await?)
 }
 
 fn validate_files(files: &Files) -> anyhow::Result<()> {
