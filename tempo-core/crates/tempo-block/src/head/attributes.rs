@@ -162,13 +162,6 @@ impl AttributeTable {
             .map(move |column| (key(column), column))
     }
 
-    /// The column of a key and a type.
-    pub(crate) fn column(&self, key: &str, kind: ValueKind) -> Option<&Column> {
-        self.columns()
-            .find(|(name, column)| column.kind == kind && *name == key)
-            .map(|(_, column)| column)
-    }
-
     /// The attributes of an owner; those of one key and type are in their order.
     pub(crate) fn of_owner(&self, owner: u32) -> Vec<KeyValue> {
         let mut found = Vec::new();
@@ -236,7 +229,12 @@ mod tests {
         assert_eq!(of_one.len(), 3);
         assert_eq!(table.of_owner(1).len(), 2);
         assert!(table.of_owner(2).is_empty());
-        assert!(table.column("a", ValueKind::Int).unwrap().has_repeated_owner);
-        assert!(!table.column("b", ValueKind::String).unwrap().has_repeated_owner);
+        let repeated = |key: &str, kind| {
+            let mut columns = table.columns();
+            let found = columns.find(|(name, column)| *name == key && column.kind == kind);
+            found.unwrap().1.has_repeated_owner
+        };
+        assert!(repeated("a", ValueKind::Int));
+        assert!(!repeated("b", ValueKind::String));
     }
 }

@@ -61,7 +61,7 @@ impl Owner {
     }
 
     pub(super) fn memory(&self) -> usize {
-        let texts = [&self.schema_url, &self.name, &self.version].map(|text| text.len());
+        let texts = [&self.schema_url, &self.name, &self.version].map(String::len);
         size_of::<Self>() + self.attributes.len() + texts.iter().sum::<usize>()
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use tempo_model::view::{EventView, LinkView, SpanView};
 use tempo_model::wire::WireError;
 
-pub(crate) use nested::{Events, Links};
+pub(super) use nested::entries_of;
+use nested::{Events, Links};
 
 use super::attributes::{AttributeTable, Limit};
 use super::intern::Coded;
@@ -107,9 +108,9 @@ impl Segment {
     }
 
     /// Appends the span in `scratch`. After an error it may be there in part.
-    pub(super) fn push<'a>(
+    pub(super) fn push(
         &mut self,
-        scratch: &mut Scratch<'a>,
+        scratch: &mut Scratch<'_>,
         place: Place,
         limit: &mut Limit,
     ) -> Result<(), WireError> {

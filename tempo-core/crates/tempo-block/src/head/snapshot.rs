@@ -68,7 +68,7 @@ impl HeadSnapshot {
     /// Times of all its spans, as if it were one row group of a block.
     pub fn summary(&self) -> RowGroupSummary {
         let times = self.segments.iter().filter_map(|segment| segment.times);
-        let times = times.reduce(Times::join).unwrap_or(Times::of(0, 0));
+        let times = times.reduce(Times::join).unwrap_or_else(|| Times::of(0, 0));
         RowGroupSummary {
             number: 0,
             spans: self.rows as u64,

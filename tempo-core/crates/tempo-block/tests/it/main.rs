@@ -6,8 +6,24 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../../../tempo-model/tests/it/arbitrary.rs"]
+mod arbitrary;
+mod head;
 mod log;
 mod log_model;
 mod store;
 mod wal;
 mod wal_formats;
+
+// The cases of TraceQL's own tests, which take their batches from `crate::memory`: here that is a head.
+#[path = "../../../tempo-traceql/tests/it/conformance.rs"]
+mod conformance;
+#[path = "../../../tempo-traceql/tests/it/dataset.rs"]
+mod dataset;
+mod memory;
+#[path = "../../../tempo-traceql/tests/it/metrics.rs"]
+mod metrics;
+#[path = "../../../tempo-traceql/tests/it/search.rs"]
+mod search;
+#[path = "../../../tempo-traceql/tests/it/tags.rs"]
+mod tags;

@@ -34,7 +34,7 @@ pub(crate) struct Links {
 }
 
 /// The entries of a row among rows in ascending order.
-fn entries_of(rows: &[u32], row: u32) -> Range<usize> {
+pub(crate) fn entries_of(rows: &[u32], row: u32) -> Range<usize> {
     let start = rows.partition_point(|other| *other < row);
     start..rows.partition_point(|other| *other <= row)
 }
