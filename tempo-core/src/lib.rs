@@ -8,6 +8,7 @@ pub mod app;
 pub mod backoff;
 pub mod cli;
 pub mod commit_logs;
+pub mod compactor;
 pub mod distributor;
 pub mod frontend;
 pub mod ingester;
