@@ -1,5 +1,6 @@
 //! The command line of `tempo`: the engine by Tempo's own flags, and tools as subcommands.
 
+mod demo;
 mod engine;
 
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     /// Print the version.
     Version,
 }
@@ -62,9 +64,12 @@ async fn subcommand(words: Vec<String>) -> anyhow::Result<()> {
         .try_get_matches_from(words)
         .unwrap_or_else(|error| error.exit());
     match Cli::from_arg_matches(&matches)?.command {
-        Command::Version => print_version(),
+        Command::Demo(demo) => demo.run().await,
+        Command::Version => {
+            print_version();
+            Ok(())
+        }
     }
-    Ok(())
 }
 
 fn print_version() {

@@ -1,3 +1,7 @@
-//! Load: traces that look real, for the demo, the benchmark and tests.
+//! Load: traces that look real, and sending them, for the demo, the benchmark and tests.
 
+pub mod client;
+pub mod drive;
+pub mod engine;
 pub mod shop;
+pub mod usage;
