@@ -6,6 +6,7 @@
 //! ```
 //! Not here: what the roles do.
 
+mod control;
 mod doors;
 mod gossip;
 mod http;
@@ -27,6 +28,7 @@ use tempo_runtime::server::ServerError;
 use tempo_runtime::tls::TlsError;
 use tempo_runtime::{Environment, Shutdown};
 
+use crate::ingester;
 use crate::limits::{LimitsError, OverridesFile, TenantLimits};
 use crate::target::Target;
 use doors::Doors;
@@ -35,6 +37,9 @@ use http::{HttpServers, RequestMetrics, Shown};
 use roles::{Parts, Roles};
 
 pub use readiness::Readiness;
+
+/// Clients get so much of the time that stopping may take, at each of its steps.
+const CLIENTS_PART_OF_DEADLINE: u32 = 5;
 
 /// A process that cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +56,9 @@ pub enum StartError {
     /// The gossip.
     #[error(transparent)]
     Gossip(#[from] GossipError),
+    /// The ingester.
+    #[error("start the ingester: {0}")]
+    Ingester(#[from] ingester::StartError),
     /// Certificates of a door.
     #[error("distributor.receivers: {0}")]
     Tls(#[from] TlsError),
@@ -107,7 +115,7 @@ impl App {
         let http = HttpServers::start(base.shown(&limits), &base.requests).await?;
         store::wait_for(&base.environment, &opened, &base.readiness).await;
         let parts = base.parts(&opened, &limits);
-        let started = Roles::start(parts).await?;
+        let started = Roles::start(parts, base.end.clone()).await?;
         let mut app = Self {
             doors: Doors::default(),
             joined: started.joined,
@@ -153,18 +161,27 @@ impl App {
     pub async fn stop(self) -> Result<(), StopError> {
         let deadline = self.config.server.graceful_shutdown_timeout.0;
         self.readiness.blocked("process", "it is stopping");
+        // Clients that hold on to their connections must not take the time that flushing needs.
+        let patience = deadline / CLIENTS_PART_OF_DEADLINE;
         let stopping = async {
-            self.doors.close().await;
+            at_most(patience, "senders", self.doors.close()).await;
             if let Some(joined) = &self.joined {
-                joined.leave().await;
+                at_most(patience, "other processes", joined.leave()).await;
             }
             self.roles.stop().await;
             self.background.trigger();
-            self.http.stop().await;
+            at_most(patience, "HTTP clients", self.http.stop()).await;
         };
         tokio::time::timeout(deadline, stopping)
             .await
             .map_err(|_| StopError(deadline))
+    }
+}
+
+/// Waits for `ending`, but not for ever.
+async fn at_most(patience: Duration, whose: &str, ending: impl Future<Output = ()>) {
+    if tokio::time::timeout(patience, ending).await.is_err() {
+        tracing::warn!("{whose} hold on to their connections; they are cut off");
     }
 }
 

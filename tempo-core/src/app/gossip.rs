@@ -19,6 +19,34 @@ const PURPOSE: &str = "gRPC";
 /// What separates the stacks whose configuration does not say.
 const DEFAULT_CLUSTER: &str = "tempo";
 
+/// A socket for the internal gRPC, before anything is served on it.
+#[derive(Debug)]
+pub(super) struct GrpcSocket {
+    listener: TcpListener,
+    /// Where the others reach it.
+    advertised: SocketAddr,
+}
+
+impl GrpcSocket {
+    /// Listens on the port of the configuration.
+    pub(super) async fn bind(config: &Config) -> Result<Self, StartError> {
+        let server = &config.server;
+        let listener = server::bind(PURPOSE, &server.grpc_listen_address, server.grpc_listen_port).await?;
+        let bound = listener.local_addr().map_err(|source| ServerError::Serve {
+            purpose: PURPOSE,
+            source,
+        })?;
+        let advertised = SocketAddr::new(own_ip(config, bound.ip())?, bound.port());
+        tracing::info!(address = %bound, %advertised, "listening for {PURPOSE}");
+        Ok(Self { listener, advertised })
+    }
+
+    /// Where the others reach it, as `host:port`.
+    pub(super) fn address(&self) -> String {
+        self.advertised.to_string()
+    }
+}
+
 /// This process among the others of its stack.
 #[derive(Debug)]
 pub(super) struct Gossip {
@@ -30,32 +58,25 @@ pub(super) struct Gossip {
 }
 
 impl Gossip {
-    /// Listens for gRPC, which is served once [`Gossip::serve`] is called, and joins the others.
+    /// Joins the others as a process that is called on `socket`, once [`Gossip::serve`] was called.
     pub(super) async fn join(
         environment: &Environment,
         config: &Config,
         target: Target,
+        socket: GrpcSocket,
     ) -> Result<Self, StartError> {
-        let server = &config.server;
-        let listener = server::bind(PURPOSE, &server.grpc_listen_address, server.grpc_listen_port).await?;
-        let grpc_address = listener.local_addr().map_err(|source| ServerError::Serve {
-            purpose: PURPOSE,
-            source,
-        })?;
-        let id = format!("{}-{}-{}", target.name(), host_name(), grpc_address.port());
-        let ip = own_ip(config, grpc_address.ip())?;
         let member = Member {
-            id: id.clone(),
+            id: format!("{}-{}-{}", target.name(), host_name(), socket.advertised.port()),
             role: target.name().to_owned(),
-            grpc_address: SocketAddr::new(ip, grpc_address.port()).to_string(),
+            grpc_address: socket.address(),
         };
-        tracing::info!(id, grpc = member.grpc_address, "joining the stack");
+        tracing::info!(id = member.id, grpc = member.grpc_address, "joining the stack");
         let gossiping = Shutdown::new();
-        let settings = settings(environment, &config.memberlist, ip)?;
+        let settings = settings(environment, &config.memberlist, socket.advertised.ip())?;
         let members = membership::join(settings, member, gossiping.clone()).await?;
         Ok(Self {
             members,
-            listener,
+            listener: socket.listener,
             gossiping,
             serving: Shutdown::new(),
         })

@@ -8,15 +8,16 @@ use tempo_block::read::Reader;
 use tempo_block::store::Store;
 use tempo_config::Config;
 use tempo_receiver::TraceConsumer;
-use tempo_runtime::Environment;
 use tempo_runtime::membership::{Member, Members};
 use tempo_runtime::metrics::MetricsRegistry;
+use tempo_runtime::{Environment, Shutdown};
 
-use super::gossip::{Gossip, Joined};
-use super::{Readiness, StartError};
+use super::gossip::{Gossip, GrpcSocket, Joined};
+use super::{Readiness, StartError, control};
 use crate::api;
 use crate::distributor::{self, Distributor};
 use crate::frontend::{self, Frontend};
+use crate::ingester::{self, Ingester};
 use crate::limits::TenantLimits;
 use crate::querier::{self, Querier};
 use crate::rpc::peers::{self, Peer, Peers};
@@ -31,8 +32,10 @@ const PUSH_TIMEOUT: Duration = Duration::from_secs(30);
 const OWN: &str = "own";
 
 /// The roles of this process that run by themselves.
-#[derive(Debug, Default)]
-pub(super) struct Roles {}
+#[derive(Debug)]
+pub(super) struct Roles {
+    ingester: Option<Ingester>,
+}
 
 /// Roles that have started, and what leads to them.
 pub(super) struct Started {
@@ -58,30 +61,44 @@ pub(super) struct Parts<'a> {
 
 impl Roles {
     /// Starts the roles that the target plays, those that are called before those that call.
-    pub(super) async fn start(parts: Parts<'_>) -> Result<Started, StartError> {
-        let ingester: Option<Arc<dyn IngesterApi>> = None;
-        let gossip = match parts.target {
+    pub(super) async fn start(parts: Parts<'_>, end: Shutdown) -> Result<Started, StartError> {
+        let socket = match parts.target {
             Target::All => None,
-            target => Some(Gossip::join(parts.environment, parts.config, target).await?),
+            _ => Some(GrpcSocket::bind(parts.config).await?),
+        };
+        let ingester = parts.ingester(socket.as_ref()).await?;
+        let gossip = match socket {
+            None => None,
+            Some(socket) => Some(Gossip::join(parts.environment, parts.config, parts.target, socket).await?),
         };
         let surroundings = match &gossip {
             None => Surroundings::Alone,
             Some(gossip) => Surroundings::Stack(gossip),
         };
-        let querier = parts.querier(&surroundings, ingester.as_ref());
+        let ingester_api = ingester
+            .clone()
+            .map(|ingester| Arc::new(ingester) as Arc<dyn IngesterApi>);
+        let querier = parts.querier(&surroundings, ingester_api.as_ref());
         let querier = querier.map(|querier| querier as Arc<dyn QuerierApi>);
-        let consumer = parts.distributor(&surroundings, ingester.as_ref());
+        let consumer = parts.distributor(&surroundings, ingester_api.as_ref());
         let query_api = parts.query_api(&surroundings, querier.as_ref());
+        let control = ingester.clone().map(|ingester| control::routes(ingester, end));
         Ok(Started {
-            roles: Self {},
+            roles: Self { ingester },
             consumer: consumer.map(|distributor| distributor as Arc<dyn TraceConsumer>),
-            routes: query_api.unwrap_or_default(),
-            joined: gossip.map(|gossip| gossip.serve(ingester, querier)),
+            routes: query_api.unwrap_or_default().merge(control.unwrap_or_default()),
+            joined: gossip.map(|gossip| gossip.serve(ingester_api, querier)),
         })
     }
 
     /// Stops them; the ingester makes blocks of what it has.
-    pub(super) async fn stop(&self) {}
+    pub(super) async fn stop(&self) {
+        if let Some(ingester) = &self.ingester
+            && let Err(error) = ingester.shutdown().await
+        {
+            tracing::error!(%error, "the ingester could not close its stream; the next start does");
+        }
+    }
 }
 
 /// The other processes, or that there are none.
@@ -119,6 +136,29 @@ impl Parts<'_> {
         Tenancy {
             enabled: self.config.multitenancy_enabled,
         }
+    }
+
+    /// An ingester that has taken up what earlier processes left, when this process plays one.
+    async fn ingester(&self, socket: Option<&GrpcSocket>) -> Result<Option<Ingester>, StartError> {
+        if !self.target.plays(Target::Ingester) {
+            return Ok(None);
+        }
+        self.readiness
+            .blocked("ingester", "the write-ahead log is being replayed");
+        let settings = ingester::Settings {
+            address: socket.map(GrpcSocket::address).unwrap_or_default(),
+            ..ingester::Settings::from(self.config)
+        };
+        let started = Ingester::start(
+            self.environment.clone(),
+            Arc::clone(self.store),
+            self.limits.clone(),
+            settings,
+            self.metrics,
+        );
+        let ingester = started.await?;
+        self.readiness.ready("ingester");
+        Ok(Some(ingester))
     }
 
     /// A distributor, when this process plays one.

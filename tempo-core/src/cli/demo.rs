@@ -59,7 +59,9 @@ impl Demo {
             let due = (started.elapsed().as_secs_f64() * f64::from(self.rate)) as u64 + 1;
             let missing = due.saturating_sub(stream.traces);
             if missing > 0 {
-                stream.send(missing as usize, environment.clock.unix_nanos()).await?;
+                stream
+                    .send(missing as usize, environment.clock.unix_nanos())
+                    .await?;
             }
             bar.set_position(started.elapsed().as_secs().min(self.duration));
             bar.set_message(format!("{} traces, {} spans sent", stream.traces, stream.spans));
@@ -102,7 +104,10 @@ impl Demo {
 
     fn progress(&self) -> ProgressBar {
         let (bar, template) = match self.duration {
-            0 => (ProgressBar::new_spinner(), "{spinner} {elapsed} {msg} (Ctrl-C stops)"),
+            0 => (
+                ProgressBar::new_spinner(),
+                "{spinner} {elapsed} {msg} (Ctrl-C stops)",
+            ),
             seconds => (ProgressBar::new(seconds), "{bar:30} {pos}/{len} s  {msg}"),
         };
         match ProgressStyle::with_template(template) {
@@ -124,7 +129,10 @@ impl Stream {
     /// Sends so many traces that end now. Returns the id of the first.
     async fn send(&mut self, traces: usize, now: u64) -> Result<String> {
         let (request, ids) = self.shop.request(traces, now);
-        let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+        let scopes = request
+            .resource_spans
+            .iter()
+            .flat_map(|resource| &resource.scope_spans);
         let spans: usize = scopes.map(|scope| scope.spans.len()).sum();
         self.client.export(Bytes::from(request.encode_to_vec())).await?;
         self.traces += ids.len() as u64;

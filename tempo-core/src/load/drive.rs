@@ -33,7 +33,10 @@ pub fn prepare(
     let mut made = 0;
     while made < spans {
         let (request, _) = shop.request(traces, end_unix_nanos);
-        let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+        let scopes = request
+            .resource_spans
+            .iter()
+            .flat_map(|resource| &resource.scope_spans);
         let spans = scopes.map(|scope| scope.spans.len() as u64).sum();
         made += spans;
         prepared.push(Prepared {

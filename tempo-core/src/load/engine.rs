@@ -74,7 +74,9 @@ impl Ports {
         let held: Vec<TcpListener> = (0..5)
             .map(|_| TcpListener::bind(("127.0.0.1", 0)))
             .collect::<Result<_, _>>()?;
-        let mut ports = held.iter().map(|socket| socket.local_addr().map(|address| address.port()));
+        let mut ports = held
+            .iter()
+            .map(|socket| socket.local_addr().map(|address| address.port()));
         let mut next = || ports.next().unwrap_or(Ok(0));
         Ok(Self {
             http: next()?,
@@ -125,7 +127,9 @@ impl Engine {
         ports: Ports,
     ) -> Result<Self, EngineError> {
         let failed = |operation| move |source| EngineError::Run { operation, source };
-        let name = arguments.first().map_or("tempo", |target| target.trim_start_matches("-target="));
+        let name = arguments
+            .first()
+            .map_or("tempo", |target| target.trim_start_matches("-target="));
         let file = folder.join(format!("{name}.yaml"));
         tokio::fs::write(&file, configuration)
             .await
@@ -168,7 +172,12 @@ impl Engine {
                         log: std::fs::read_to_string(&self.log).unwrap_or_default(),
                     });
                 }
-                match self.client.get(format!("http://127.0.0.1:{}/ready", self.ports.http)).send().await {
+                match self
+                    .client
+                    .get(format!("http://127.0.0.1:{}/ready", self.ports.http))
+                    .send()
+                    .await
+                {
                     Ok(answer) if answer.status().is_success() => return Ok(()),
                     Ok(answer) => last = answer.text().await.unwrap_or_default(),
                     Err(error) => last = error.to_string(),
@@ -237,7 +246,10 @@ impl Engine {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) -> Result<(), EngineError> {
-        let process = self.process.id().and_then(|id| rustix::process::Pid::from_raw(id as i32));
+        let process = self
+            .process
+            .id()
+            .and_then(|id| rustix::process::Pid::from_raw(id as i32));
         let gone = || std::io::Error::from(std::io::ErrorKind::NotFound);
         process
             .ok_or_else(gone)

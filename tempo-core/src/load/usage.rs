@@ -50,7 +50,10 @@ mod tests {
     fn the_kernels_lines_are_read() {
         let stat = "7 (a b) c) S 1 7 7 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 1 0 99 1000 10";
         assert_eq!(cpu_seconds(stat), Some(2.0));
-        assert_eq!(peak_memory_bytes("VmPeak:\t 9 kB\nVmHWM:\t    12 kB\n"), Some(12 << 10));
+        assert_eq!(
+            peak_memory_bytes("VmPeak:\t 9 kB\nVmHWM:\t    12 kB\n"),
+            Some(12 << 10)
+        );
         assert_eq!(cpu_seconds(""), None);
     }
 
