@@ -7,7 +7,6 @@
 //! Not here: HTTP and its texts (`api`), how a job is executed (the querier).
 
 mod error;
-mod logs;
 mod metrics;
 mod request;
 mod search;
@@ -18,7 +17,6 @@ mod trace;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use tempo_block::store::Store;
 use tempo_config::{Config, Limits};
 use tempo_model::proto::tempopb;
 use tempo_model::{TenantId, TraceId};
@@ -28,12 +26,12 @@ use tempo_runtime::metrics::MetricsRegistry;
 pub use self::error::{QueryError, QueryErrorKind};
 pub use self::request::{SearchRequest, SecondsRange, TagNamesRequest, TagValuesRequest};
 
-use self::logs::Logs;
 use self::metrics::{Metrics, Operation, UnderWay};
 use self::search::FoundTraces;
 use self::session::{Ask, Effort};
 use self::tags::{Names, TagValues};
 use self::trace::AskTrace;
+use crate::commit_logs::CommitLogs;
 use crate::limits::TenantLimits;
 use crate::rpc::QuerierApi;
 use crate::rpc::messages::TimeRange;
@@ -86,7 +84,7 @@ impl From<&Config> for Settings {
 #[derive(Debug)]
 pub struct Frontend {
     environment: Environment,
-    logs: Logs,
+    logs: CommitLogs,
     queriers: Peers<dyn QuerierApi>,
     limits: TenantLimits,
     settings: Settings,
@@ -107,23 +105,28 @@ pub struct FoundSpans {
 }
 
 impl Frontend {
-    /// A query-frontend that reads the logs of tenants in `store` and sends jobs to `queriers`.
+    /// A query-frontend that follows `logs` and sends jobs to `queriers`.
     pub fn new(
         environment: Environment,
-        store: Store,
+        logs: CommitLogs,
         queriers: Peers<dyn QuerierApi>,
         limits: TenantLimits,
         settings: Settings,
         registry: &MetricsRegistry,
     ) -> Self {
         Self {
-            logs: Logs::new(environment.clone(), store),
             environment,
+            logs,
             queriers,
             limits,
             settings,
             metrics: Metrics::new(registry),
         }
+    }
+
+    /// Seconds since the Unix epoch, on the clock that this runs by.
+    pub fn now_seconds(&self) -> u64 {
+        self.environment.clock.unix_seconds()
     }
 
     /// The spans of a trace, in any of `tenants`.

@@ -15,6 +15,7 @@ use tempo_runtime::{Environment, Shutdown};
 use super::gossip::{Gossip, GrpcSocket, Joined};
 use super::{Readiness, StartError, control};
 use crate::api;
+use crate::commit_logs::CommitLogs;
 use crate::distributor::{self, Distributor};
 use crate::frontend::{self, Frontend};
 use crate::ingester::{self, Ingester};
@@ -206,18 +207,13 @@ impl Parts<'_> {
         self.target.plays(Target::QueryFrontend).then(|| {
             let frontend = Arc::new(Frontend::new(
                 self.environment.clone(),
-                Arc::clone(self.store),
+                CommitLogs::new(self.environment.clone(), Arc::clone(self.store)),
                 self.queriers(surroundings, querier),
                 self.limits.clone(),
                 frontend::Settings::from(self.config),
                 self.metrics,
             ));
-            api::router(
-                frontend,
-                self.tenancy(),
-                &api::Settings::from(self.config),
-                self.metrics,
-            )
+            api::router(frontend, self.tenancy(), &api::Settings::from(self.config))
         })
     }
 

@@ -1,7 +1,5 @@
 //! Why a query has no answer, in terms of who is to do something about it.
 
-use std::sync::Arc;
-
 use tempo_block::log::LogError;
 use tempo_traceql::{EvaluateError, QueryError as TraceQlError};
 
@@ -73,16 +71,6 @@ impl From<LogError> for QueryError {
                 QueryErrorKind::Unavailable
             }
             LogError::Unreadable { .. } | LogError::Unstable { .. } => QueryErrorKind::Internal,
-        };
-        Self::new(kind, error.to_string())
-    }
-}
-
-impl From<Arc<LogError>> for QueryError {
-    fn from(error: Arc<LogError>) -> Self {
-        let kind = match *error {
-            LogError::Unreadable { .. } | LogError::Unstable { .. } => QueryErrorKind::Internal,
-            _ => QueryErrorKind::Unavailable,
         };
         Self::new(kind, error.to_string())
     }

@@ -131,7 +131,7 @@ impl Frontend {
         tenant: &TenantId,
         question: &A,
     ) -> Result<Answered<A::Answer>, QueryError> {
-        let log = self.logs.of(tenant).await?;
+        let log = self.logs.get(tenant).await?;
         log.follow().await?;
         for _ in 0..MAX_PLANS {
             let mut session = Session::new(self, tenant, &log);

@@ -89,9 +89,66 @@ pub fn trace_v2(response: &tempopb::TraceByIdResponse) -> Value {
     let partial = response.status == tempopb::PartialStatus::Partial as i32;
     Object::default()
         .put("trace", trace.unwrap_or_else(|| json!({})))
-        .put("metrics", json!({}))
+        .put(
+            "metrics",
+            response.metrics.as_ref().map_or_else(|| json!({}), trace_metrics),
+        )
         .optional("status", partial.then(|| "PARTIAL".into()))
         .text("message", &response.message)
+        .done()
+}
+
+fn trace_metrics(metrics: &tempopb::TraceByIdMetrics) -> Value {
+    Object::default()
+        .long("inspectedBytes", metrics.inspected_bytes)
+        .done()
+}
+
+/// The answer of `/api/search/tags`.
+pub fn tags_v1(response: &tempopb::SearchTagsResponse) -> Value {
+    json!({"tagNames": response.tag_names, "metrics": metadata_metrics(response.metrics.as_ref())})
+}
+
+/// The answer of `/api/v2/search/tags`.
+pub fn tags_v2(response: &tempopb::SearchTagsV2Response) -> Value {
+    let scopes: Vec<Value> = response
+        .scopes
+        .iter()
+        .map(|scope| json!({"name": scope.name, "tags": scope.tags}))
+        .collect();
+    json!({"scopes": scopes, "metrics": metadata_metrics(response.metrics.as_ref())})
+}
+
+/// The answer of `/api/search/tag/{tag}/values`.
+pub fn tag_values_v1(response: &tempopb::SearchTagValuesResponse) -> Value {
+    json!({"tagValues": response.tag_values, "metrics": metadata_metrics(response.metrics.as_ref())})
+}
+
+/// The answer of `/api/v2/search/tag/{tag}/values`.
+pub fn tag_values_v2(response: &tempopb::SearchTagValuesV2Response) -> Value {
+    let values: Vec<Value> = response
+        .tag_values
+        .iter()
+        .map(|value| {
+            Object::default()
+                .text("type", &value.r#type)
+                .text("value", &value.value)
+                .done()
+        })
+        .collect();
+    json!({"tagValues": values, "metrics": metadata_metrics(response.metrics.as_ref())})
+}
+
+fn metadata_metrics(metrics: Option<&tempopb::MetadataMetrics>) -> Value {
+    let Some(metrics) = metrics else {
+        return json!({});
+    };
+    Object::default()
+        .long("inspectedBytes", metrics.inspected_bytes)
+        .number("totalJobs", metrics.total_jobs)
+        .number("completedJobs", metrics.completed_jobs)
+        .number("totalBlocks", metrics.total_blocks)
+        .long("totalBlockBytes", metrics.total_block_bytes)
         .done()
 }
 
