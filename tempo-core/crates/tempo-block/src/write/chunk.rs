@@ -1,5 +1,5 @@
 //! Column chunks of Parquet, encoded by ourselves: the head has values by their codes already, and a writer that takes
-//! Arrow arrays would look up each of them again. Pages are compressed with zstd, which adds a checksum to each.
+//! Arrow arrays would look up each of them again.
 //!
 //! Not here: which values a column has (`columns`, `attributes`, `lists`), and the file around the chunks (`file`).
 
@@ -18,7 +18,6 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
-use zstd::zstd_safe::CParameter;
 
 pub(super) use values::Values;
 
@@ -45,8 +44,7 @@ pub(super) struct PageCompressor {
 
 impl PageCompressor {
     pub(super) fn new(level: i32) -> std::io::Result<Self> {
-        let mut zstd = zstd::bulk::Compressor::new(level)?;
-        zstd.set_parameter(CParameter::ChecksumFlag(true))?;
+        let zstd = zstd::bulk::Compressor::new(level)?;
         Ok(Self { zstd })
     }
 
