@@ -46,6 +46,11 @@ impl Catalogue {
         self.entry(scope.name(), key).add(kind, value, count);
     }
 
+    /// Adds `count` occurrences of a span's name.
+    pub fn add_name(&mut self, name: &str, count: u64) {
+        self.entry(INTRINSIC, NAME).add("string", name, count);
+    }
+
     /// Keeps the frequent values only, now that everything was added.
     pub fn finish(&mut self) {
         self.trim();

@@ -47,10 +47,6 @@ impl PageCompressor {
         let zstd = zstd::bulk::Compressor::new(level)?;
         Ok(Self { zstd })
     }
-
-    fn compress(&mut self, page: &[u8]) -> Result<Bytes, ParquetError> {
-        Ok(self.zstd.compress(page)?.into())
-    }
 }
 
 /// A chunk as it goes into a file: its bytes, and what the footer says of it.
@@ -69,7 +65,9 @@ pub(super) fn encode(
 ) -> Result<Chunk, ParquetError> {
     let is_fixed = descriptor.physical_type() == Type::FIXED_LEN_BYTE_ARRAY;
     let encoded = leaf.values.encoded(is_fixed);
-    let mut pages = Pages::new(compressor);
+    // Ids are as good as random.
+    let is_random = is_fixed && encoded.dictionary.is_none();
+    let mut pages = Pages::new((!is_random).then_some(compressor));
     let mut sink = TrackedWrite::new(Vec::new());
     let mut writer = SerializedPageWriter::new(&mut sink);
     if let Some(dictionary) = &encoded.dictionary {
@@ -77,10 +75,11 @@ pub(super) fn encode(
     }
     let mut buffer = Vec::new();
     let mut values_before = 0;
-    for entries in leaf.pages(rows) {
+    let highest = descriptor.max_def_level() as u8;
+    for entries in leaf.pages(rows, highest) {
         buffer.clear();
         leaf.write_levels(descriptor, entries.clone(), &mut buffer);
-        let values = values_before..values_before + leaf.values_in(descriptor, entries.clone());
+        let values = values_before..values_before + leaf.values_in(entries.clone(), highest);
         values_before = values.end;
         (encoded.write)(values, &mut buffer);
         pages.write_data(&mut writer, &buffer, entries.len(), encoded.encoding)?;
@@ -88,7 +87,7 @@ pub(super) fn encode(
     let bytes = sink.into_inner()?;
     let nulls = leaf.entries(rows) - leaf.values.count();
     let metadata = ColumnChunkMetaData::builder(descriptor.clone())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_compression(pages.compression())
         .set_encodings(pages.encodings(encoded.encoding))
         .set_page_encoding_stats(pages.encoding_stats(encoded.encoding))
         .set_total_compressed_size(bytes.len() as i64)
@@ -114,14 +113,24 @@ pub(super) fn encode(
 
 impl Leaf<'_> {
     fn entries(&self, rows: usize) -> usize {
-        if self.definition.is_empty() { rows } else { self.definition.len() }
+        if self.definition.is_empty() {
+            rows
+        } else {
+            self.definition.len()
+        }
     }
 
     /// The entries of each page. There is always one page, as some readers expect.
-    fn pages(&self, rows: usize) -> Vec<Range<usize>> {
+    fn pages(&self, rows: usize, highest: u8) -> Vec<Range<usize>> {
         let entries = self.entries(rows);
         let mut pages = Vec::new();
         let (mut start, mut rows_in_page, mut bytes_in_page) = (0, 0, 0);
+        let mut sizes = self.values.plain_sizes();
+        if self.repetition.is_empty() && sizes.is_none() {
+            return (0..entries.div_ceil(MAX_PAGE_ROWS).max(1))
+                .map(|page| page * MAX_PAGE_ROWS..entries.min((page + 1) * MAX_PAGE_ROWS))
+                .collect();
+        }
         for entry in 0..entries {
             let begins_row = self.repetition.get(entry).is_none_or(|level| *level == 0);
             let is_full = rows_in_page == MAX_PAGE_ROWS || bytes_in_page > MAX_PAGE_BYTES;
@@ -130,14 +139,16 @@ impl Leaf<'_> {
                 (start, rows_in_page, bytes_in_page) = (entry, 0, 0);
             }
             rows_in_page += usize::from(begins_row);
-            bytes_in_page += self.values.plain_bytes(entry);
+            let has_value = self.definition.get(entry).is_none_or(|level| *level == highest);
+            if let Some(sizes) = sizes.as_mut().filter(|_| has_value) {
+                bytes_in_page += sizes.next().unwrap_or_default();
+            }
         }
         pages.push(start..entries);
         pages
     }
 
-    fn values_in(&self, descriptor: &ColumnDescPtr, entries: Range<usize>) -> usize {
-        let highest = descriptor.max_def_level() as u8;
+    fn values_in(&self, entries: Range<usize>, highest: u8) -> usize {
         match self.definition.get(entries.clone()) {
             Some(levels) => levels.iter().filter(|level| **level == highest).count(),
             None => entries.len(),
@@ -164,7 +175,8 @@ impl Leaf<'_> {
 
 /// The pages of a chunk, as far as they are written.
 struct Pages<'a> {
-    compressor: &'a mut PageCompressor,
+    /// `None` leaves pages as they are.
+    compressor: Option<&'a mut PageCompressor>,
     dictionary: bool,
     data_pages: i32,
     first_data_page: u64,
@@ -172,13 +184,27 @@ struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
-    fn new(compressor: &'a mut PageCompressor) -> Self {
+    fn new(compressor: Option<&'a mut PageCompressor>) -> Self {
         Self {
             compressor,
             dictionary: false,
             data_pages: 0,
             first_data_page: 0,
             uncompressed: 0,
+        }
+    }
+
+    fn compress(&mut self, page: &[u8]) -> Result<Bytes, ParquetError> {
+        Ok(match &mut self.compressor {
+            Some(compressor) => compressor.zstd.compress(page)?.into(),
+            None => Bytes::copy_from_slice(page),
+        })
+    }
+
+    fn compression(&self) -> Compression {
+        match self.compressor {
+            Some(_) => Compression::ZSTD(ZstdLevel::default()),
+            None => Compression::UNCOMPRESSED,
         }
     }
 
@@ -189,7 +215,7 @@ impl<'a> Pages<'a> {
         entries: usize,
     ) -> Result<(), ParquetError> {
         let compressed = Page::DictionaryPage {
-            buf: self.compressor.compress(page)?,
+            buf: self.compress(page)?,
             num_values: entries as u32,
             encoding: Encoding::PLAIN,
             is_sorted: false,
@@ -209,7 +235,7 @@ impl<'a> Pages<'a> {
         encoding: Encoding,
     ) -> Result<(), ParquetError> {
         let compressed = Page::DataPage {
-            buf: self.compressor.compress(page)?,
+            buf: self.compress(page)?,
             num_values: entries as u32,
             encoding,
             def_level_encoding: Encoding::RLE,
@@ -224,7 +250,10 @@ impl<'a> Pages<'a> {
 
     fn encodings(&self, of_data: Encoding) -> Vec<Encoding> {
         let of_dictionary = self.dictionary.then_some(Encoding::PLAIN);
-        [Encoding::RLE, of_data].into_iter().chain(of_dictionary).collect()
+        [Encoding::RLE, of_data]
+            .into_iter()
+            .chain(of_dictionary)
+            .collect()
     }
 
     fn encoding_stats(&self, of_data: Encoding) -> Vec<PageEncodingStats> {

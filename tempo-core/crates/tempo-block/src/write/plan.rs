@@ -19,7 +19,11 @@ pub(super) struct PlannedTrace {
 /// The traces of each row group, by their places in `traces`, in the order of (start, id). A row group has at most
 /// `max_rows` spans, or one trace. Long traces and those that lie far from their arrival (`arrivals_ns`: of the first
 /// and the last record) share no row group with others, so that one wrong clock does not widen all.
-pub(super) fn row_groups(traces: &[PlannedTrace], arrivals_ns: (u64, u64), max_rows: usize) -> Vec<Vec<usize>> {
+pub(super) fn row_groups(
+    traces: &[PlannedTrace],
+    arrivals_ns: (u64, u64),
+    max_rows: usize,
+) -> Vec<Vec<usize>> {
     let (timely, stray): (Vec<_>, Vec<_>) = traces
         .iter()
         .enumerate()
@@ -76,11 +80,13 @@ mod tests {
             1 => any::<u64>(),
         ];
         let duration = prop_oneof![8 => 0..1000_u64, 1 => LONG_NS - 1..LONG_NS + 2, 1 => any::<u64>()];
-        (any::<[u8; 16]>(), start, duration, 1..60_usize).prop_map(|(id, start_ns, duration, spans)| PlannedTrace {
-            id,
-            start_ns,
-            end_ns: start_ns.saturating_add(duration),
-            spans,
+        (any::<[u8; 16]>(), start, duration, 1..60_usize).prop_map(|(id, start_ns, duration, spans)| {
+            PlannedTrace {
+                id,
+                start_ns,
+                end_ns: start_ns.saturating_add(duration),
+                spans,
+            }
         })
     }
 
@@ -114,8 +120,19 @@ mod tests {
 
     #[test]
     fn one_wrong_clock_widens_no_other_row_group() {
-        let at = |start_ns: u64, duration: u64| PlannedTrace { id: [0; 16], start_ns, end_ns: start_ns + duration, spans: 1 };
-        let traces = [at(100 * DAY, 5), at(0, 5), at(100 * DAY, LONG_NS + 1), at(102 * DAY, 1), at(99 * DAY, LONG_NS)];
+        let at = |start_ns: u64, duration: u64| PlannedTrace {
+            id: [0; 16],
+            start_ns,
+            end_ns: start_ns + duration,
+            spans: 1,
+        };
+        let traces = [
+            at(100 * DAY, 5),
+            at(0, 5),
+            at(100 * DAY, LONG_NS + 1),
+            at(102 * DAY, 1),
+            at(99 * DAY, LONG_NS),
+        ];
         assert_eq!(row_groups(&traces, ARRIVALS, 50), [vec![4, 0], vec![1, 2, 3]]);
     }
 }

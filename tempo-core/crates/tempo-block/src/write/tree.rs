@@ -75,7 +75,9 @@ fn number(parents: &[u32], by_start: &[u32]) -> Vec<TreePlace> {
     let mut next_sibling = vec![NONE; parents.len()];
     let mut first_root = NONE;
     for span in by_start.iter().rev() {
-        let first = first_child.get_mut(parent_of(*span) as usize).unwrap_or(&mut first_root);
+        let first = first_child
+            .get_mut(parent_of(*span) as usize)
+            .unwrap_or(&mut first_root);
         if let Some(next) = next_sibling.get_mut(*span as usize) {
             *next = *first;
         }
@@ -121,7 +123,12 @@ mod tests {
 
     #[test]
     fn siblings_are_in_order_of_their_start() {
-        let places = places(&[span(3, Some(1), 30), span(2, Some(1), 20), span(1, None, 10), span(4, Some(2), 25)]);
+        let places = places(&[
+            span(3, Some(1), 30),
+            span(2, Some(1), 20),
+            span(1, None, 10),
+            span(4, Some(2), 25),
+        ]);
         let expected = [(3, 1), (1, 1), (0, 0), (2, 2)];
         assert_eq!(places, expected.map(|(pos, depth)| TreePlace { pos, depth }));
     }
@@ -130,10 +137,20 @@ mod tests {
     fn a_deep_chain_is_no_trouble() {
         let chain = |number: u32| {
             let id = |number: u32| u64::from(number).to_be_bytes();
-            TreeSpan { id: id(number), parent: number.checked_sub(1).map(id), start_ns: 0 }
+            TreeSpan {
+                id: id(number),
+                parent: number.checked_sub(1).map(id),
+                start_ns: 0,
+            }
         };
         let chain: Vec<TreeSpan> = (0..100_000).map(chain).collect();
-        assert_eq!(places(&chain).last(), Some(&TreePlace { pos: 99_999, depth: 99_999 }));
+        assert_eq!(
+            places(&chain).last(),
+            Some(&TreePlace {
+                pos: 99_999,
+                depth: 99_999
+            })
+        );
     }
 
     proptest! {

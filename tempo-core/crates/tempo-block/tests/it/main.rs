@@ -14,6 +14,7 @@ mod log_model;
 mod store;
 mod wal;
 mod wal_formats;
+mod write;
 
 // The cases of TraceQL's own tests, which take their batches from `crate::memory`: here that is a head.
 #[path = "../../../tempo-traceql/tests/it/conformance.rs"]

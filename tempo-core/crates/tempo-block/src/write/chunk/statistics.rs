@@ -19,12 +19,24 @@ pub(super) fn of(descriptor: &ColumnDescriptor, values: &Values<'_>, nulls: usiz
             // Flipping the sign bit orders unsigned numbers as signed ones.
             let flip = if unsigned { i32::MIN } else { 0 };
             let keys = || values.iter().map(|value| value ^ flip);
-            Statistics::int32(keys().min().map(|key| key ^ flip), keys().max().map(|key| key ^ flip), None, nulls, false)
+            Statistics::int32(
+                keys().min().map(|key| key ^ flip),
+                keys().max().map(|key| key ^ flip),
+                None,
+                nulls,
+                false,
+            )
         }
         Values::Int64(values) | Values::Times(values) => {
             let flip = if unsigned { i64::MIN } else { 0 };
             let keys = || values.iter().map(|value| value ^ flip);
-            Statistics::int64(keys().min().map(|key| key ^ flip), keys().max().map(|key| key ^ flip), None, nulls, false)
+            Statistics::int64(
+                keys().min().map(|key| key ^ flip),
+                keys().max().map(|key| key ^ flip),
+                None,
+                nulls,
+                false,
+            )
         }
         Values::Bool(values) => {
             let (least, most) = (values.iter().min().copied(), values.iter().max().copied());
@@ -39,8 +51,12 @@ pub(super) fn of(descriptor: &ColumnDescriptor, values: &Values<'_>, nulls: usiz
 /// Not a number is in no range; as zeros of both signs are equal, a zero at an end has the sign that takes in both.
 fn of_doubles(values: &[f64], nulls: Option<u64>) -> Statistics {
     let numbers = || values.iter().copied().filter(|value| !value.is_nan());
-    let least = numbers().min_by(f64::total_cmp).map(|least| if least == 0.0 { -0.0 } else { least });
-    let most = numbers().max_by(f64::total_cmp).map(|most| if most == 0.0 { 0.0 } else { most });
+    let least = numbers()
+        .min_by(f64::total_cmp)
+        .map(|least| if least == 0.0 { -0.0 } else { least });
+    let most = numbers()
+        .max_by(f64::total_cmp)
+        .map(|most| if most == 0.0 { 0.0 } else { most });
     let not_numbers = values.len() - numbers().count();
     let statistics = ValueStatistics::new(least, most, None, nulls, false);
     Statistics::Double(statistics.with_nan_count(Some(not_numbers as u64)))
@@ -49,8 +65,14 @@ fn of_doubles(values: &[f64], nulls: Option<u64>) -> Statistics {
 fn of_words(descriptor: &ColumnDescriptor, words: &[&[u8]], nulls: Option<u64>) -> Statistics {
     let least = words.iter().min();
     let most = words.iter().max();
-    let are_short = [least, most].into_iter().flatten().all(|word| word.len() <= MAX_TEXT_BYTES);
-    let kept = |word: Option<&&[u8]>| word.filter(|_| are_short).map(|word| ByteArray::from(word.to_vec()));
+    let are_short = [least, most]
+        .into_iter()
+        .flatten()
+        .all(|word| word.len() <= MAX_TEXT_BYTES);
+    let kept = |word: Option<&&[u8]>| {
+        word.filter(|_| are_short)
+            .map(|word| ByteArray::from(word.to_vec()))
+    };
     let (least, most) = (kept(least), kept(most));
     if descriptor.physical_type() == parquet::basic::Type::FIXED_LEN_BYTE_ARRAY {
         let fixed = |word: Option<ByteArray>| word.map(FixedLenByteArray::from);

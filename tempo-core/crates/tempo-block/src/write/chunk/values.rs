@@ -8,7 +8,7 @@ use parquet::basic::Encoding;
 use super::{delta, hybrid};
 
 /// A dictionary with more bytes is not written.
-pub(super) const MAX_DICTIONARY_BYTES: usize = 8 << 20;
+const MAX_DICTIONARY_BYTES: usize = 8 << 20;
 /// Integers that lie closer together than this are counted in an array.
 const MAX_DENSE_RANGE: u64 = 1 << 16;
 
@@ -50,6 +50,18 @@ impl Values<'_> {
         }
     }
 
+    /// The size of each value, where values are written one after the other and may be long.
+    pub(super) fn plain_sizes(&self) -> Option<Box<dyn Iterator<Item = usize> + '_>> {
+        match self {
+            Self::Bytes(values) => Some(Box::new(values.iter().map(|value| value.len()))),
+            Self::Coded { codes, words } if !fit_in_dictionary(words) => {
+                let size = |code: &u32| words.get(*code as usize).map_or(0, |word| word.len());
+                Some(Box::new(codes.iter().map(size)))
+            }
+            _ => None,
+        }
+    }
+
     /// As they are written. Bytes of `fixed` length stand without their length.
     pub(super) fn encoded(&self, fixed: bool) -> Encoded<'_> {
         match self {
@@ -71,7 +83,12 @@ impl Values<'_> {
                 encoding: Encoding::PLAIN,
                 write: Box::new(|range, out| {
                     let bits = values.get(range).unwrap_or_default();
-                    hybrid::pack(bits.iter().map(|bit| u32::from(*bit)), bits.len().next_multiple_of(8), 1, out);
+                    hybrid::pack(
+                        bits.iter().map(|bit| u32::from(*bit)),
+                        bits.len().next_multiple_of(8),
+                        1,
+                        out,
+                    );
                 }),
             },
         }
@@ -128,8 +145,12 @@ impl<'a> Encoded<'a> {
     }
 }
 
+fn fit_in_dictionary(words: &[&[u8]]) -> bool {
+    words.iter().map(|word| word.len()).sum::<usize>() <= MAX_DICTIONARY_BYTES
+}
+
 fn coded<'a>(codes: &'a [u32], words: &[&'a [u8]], fixed: bool) -> Encoded<'a> {
-    if words.iter().map(|word| word.len()).sum::<usize>() > MAX_DICTIONARY_BYTES {
+    if !fit_in_dictionary(words) {
         let word = |code: &u32| words.get(*code as usize).copied().unwrap_or_default();
         return plain_bytes(codes.iter().map(word).collect(), fixed);
     }
@@ -178,10 +199,17 @@ fn dictionary_of<'a, T: Copy + ToBytes>(values: &[T], wide: impl Fn(&T) -> i64) 
         T::push(*number, &mut bytes);
     }
     let entries = distinct.len();
-    Some(Encoded::by_dictionary(codes.into(), DictionaryPage { bytes, entries }))
+    Some(Encoded::by_dictionary(
+        codes.into(),
+        DictionaryPage { bytes, entries },
+    ))
 }
 
-fn codes_in_range(numbers: impl Iterator<Item = i64> + Clone, least: i64, greatest: i64) -> (Vec<u32>, Vec<i64>) {
+fn codes_in_range(
+    numbers: impl Iterator<Item = i64> + Clone,
+    least: i64,
+    greatest: i64,
+) -> (Vec<u32>, Vec<i64>) {
     let place = |number: i64| number.abs_diff(least) as usize;
     let mut code_of = vec![u32::MAX; place(greatest) + 1];
     for number in numbers.clone() {
