@@ -148,10 +148,20 @@ impl Ingester {
         self.flush().await;
         let epoch = shared.wal.epoch();
         let close = StreamChange::close(epoch, shared.heads.ends(epoch));
-        let closed = shared.end(&self.streams, close).await;
-        shared.truncate().await;
+        let ended = self.end_stream(close, StreamChange::Finish { epoch }).await;
         shared.ended.trigger();
-        closed
+        ended
+    }
+
+    /// The WAL goes before the stream: segments of a stream that nobody knows would be set aside at the next start.
+    async fn end_stream(&self, close: StreamChange, finish: StreamChange) -> Result<(), StartError> {
+        self.shared.end(&self.streams, close).await?;
+        self.shared.wal.close_segment().await?;
+        self.shared.truncate().await;
+        if self.shared.wal.is_empty() {
+            self.shared.end(&self.streams, finish).await?;
+        }
+        Ok(())
     }
 }
 
@@ -187,8 +197,10 @@ impl IngesterApi for Ingester {
             .query
             .ok_or_else(|| CallError::new(CallErrorKind::InvalidArgument, "the request has no query"))?;
         let shared = &self.shared;
-        let log = shared.logs.get(&tenant).await.map_err(of_log)?;
-        let snapshot = log.at_least(request.position).await.map_err(of_log)?;
+        let log = shared.logs.get(&tenant).await;
+        let log = log.map_err(|error| of_log(&error))?;
+        let snapshot = log.at_least(request.position).await;
+        let snapshot = snapshot.map_err(|error| of_log(&error))?;
         let streams = vec![shared.wal.epoch().to_string()];
         match shared.heads.view(&tenant, request.position, &snapshot) {
             View::Heads(heads) => {
@@ -272,7 +284,7 @@ impl Shared {
             Flags::default()
         };
         let appended = self.wal.append(tenant, request.payload, hash, flags).await;
-        let appended = appended.map_err(of_wal)?;
+        let appended = appended.map_err(|error| of_wal(&error))?;
         match self.heads.take_malformed(tenant, appended) {
             None => Ok(()),
             Some(error) => Err(CallError::new(
@@ -337,7 +349,7 @@ fn exhausted(message: String) -> CallError {
     CallError::new(CallErrorKind::ResourceExhausted, message)
 }
 
-fn of_wal(error: WalError) -> CallError {
+fn of_wal(error: &WalError) -> CallError {
     let kind = match error {
         WalError::DiskFull { .. } | WalError::LimitReached { .. } => CallErrorKind::ResourceExhausted,
         WalError::TooLarge { .. } => CallErrorKind::InvalidArgument,
@@ -347,7 +359,7 @@ fn of_wal(error: WalError) -> CallError {
     CallError::new(kind, error.to_string())
 }
 
-fn of_log(error: LogError) -> CallError {
+fn of_log(error: &LogError) -> CallError {
     let kind = match error {
         LogError::Store { .. } | LogError::Unstable { .. } | LogError::Task(_) => CallErrorKind::Unavailable,
         LogError::Unreadable { .. } | LogError::NotThere { .. } => CallErrorKind::Internal,

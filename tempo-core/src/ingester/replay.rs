@@ -67,16 +67,16 @@ impl Shared {
     async fn take_up(self: &Arc<Self>, records: Vec<Record>, known: &mut Known) -> Result<(), StartError> {
         let mut fresh = Vec::new();
         for record in records {
-            let log = match known.get(&record.tenant) {
-                Some(log) => log,
-                None => {
-                    let log = self.logs.get(&record.tenant).await?;
-                    log.follow().await?;
-                    known.entry(record.tenant.clone()).or_insert(log.snapshot())
-                }
-            };
+            if !known.contains_key(&record.tenant) {
+                let log = self.logs.get(&record.tenant).await?;
+                log.follow().await?;
+                known.insert(record.tenant.clone(), log.snapshot());
+            }
+            let is_stored = known
+                .get(&record.tenant)
+                .is_some_and(|log| log.state.is_covered(record.epoch, record.number));
             self.remember(&record);
-            if log.state.is_covered(record.epoch, record.number) {
+            if is_stored {
                 self.heads.mark_stored(&record);
             } else {
                 fresh.push(record);

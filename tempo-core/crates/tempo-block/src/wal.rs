@@ -39,7 +39,7 @@ pub use record::{Flags, Record, WAL_VERSION};
 pub use replay::{Damage, Replay, Replayed};
 
 use index::Index;
-use writer::Pending;
+use writer::{Pending, Request};
 
 /// The largest payload of one record, in bytes.
 pub const MAX_PAYLOAD_BYTES: usize = 256 << 20;
@@ -102,7 +102,7 @@ pub struct Wal {
     env: Environment,
     dir: Arc<PathBuf>,
     index: Arc<Mutex<Index>>,
-    queue: mpsc::Sender<Pending>,
+    queue: mpsc::Sender<Request>,
 }
 
 impl Wal {
@@ -176,11 +176,24 @@ impl Wal {
             flags,
             answer,
         };
-        if self.queue.send(pending).await.is_err() {
+        if self.queue.send(Request::Append(pending)).await.is_err() {
             self.index.lock().release(bytes);
             return Err(WalError::Closed);
         }
         answered.await.unwrap_or(Err(WalError::Closed))
+    }
+
+    /// Closes the segment that is being written, so that [`Wal::truncate`] may remove it: for an orderly end.
+    pub async fn close_segment(&self) -> Result<(), WalError> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.queue.send(Request::Close(answer)).await;
+        sent.map_err(|_| WalError::Closed)?;
+        answered.await.unwrap_or(Err(WalError::Closed))
+    }
+
+    /// Whether nothing is on disk.
+    pub fn is_empty(&self) -> bool {
+        self.bytes() == 0
     }
 
     /// Removes closed segments of which `covered` says that each range of numbers they hold is in committed blocks.

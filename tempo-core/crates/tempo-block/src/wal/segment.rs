@@ -65,7 +65,10 @@ impl SegmentWriter {
 
     /// Numbers and writes the records, all or none. On an error the file ends where it ended before.
     pub(super) fn write(&mut self, mut records: Vec<Record>) -> Result<Vec<Record>, WalError> {
-        self.close_if_full()?;
+        if records.is_empty() {
+            return Ok(records);
+        }
+        self.close_if(|segment, settings| segment.good_length >= settings.segment_bytes)?;
         let next = self.number(&mut records);
         let durability = self.settings.durability;
         let mut segment = match self.open.take() {
@@ -112,9 +115,13 @@ impl SegmentWriter {
         }
     }
 
-    fn close_if_full(&mut self) -> Result<(), WalError> {
-        let full = |segment: &mut OpenSegment| segment.good_length >= self.settings.segment_bytes;
-        let Some(mut segment) = self.open.take_if(full) else {
+    /// Closes the segment that is being written, if there is one: the next record opens another.
+    pub(super) fn close_open(&mut self) -> Result<(), WalError> {
+        self.close_if(|_, _| true)
+    }
+
+    fn close_if(&mut self, due: impl Fn(&OpenSegment, &Settings) -> bool) -> Result<(), WalError> {
+        let Some(mut segment) = self.open.take_if(|segment| due(segment, &self.settings)) else {
             return Ok(());
         };
         // Only the last segment of an epoch may have a torn end, hence the sync even where appends are not synced.

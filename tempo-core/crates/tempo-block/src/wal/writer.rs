@@ -20,6 +20,14 @@ const BATCH: usize = 256;
 
 type Answer = oneshot::Sender<Result<Appended, WalError>>;
 
+/// What waits for the writer.
+#[derive(Debug)]
+pub(super) enum Request {
+    Append(Pending),
+    /// Close the segment that is being written.
+    Close(oneshot::Sender<Result<(), WalError>>),
+}
+
 /// An append that waits for the writer.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -66,7 +74,7 @@ pub(super) fn start(
     settings: Settings,
     index: Arc<Mutex<Index>>,
     sink: Arc<dyn RecordSink>,
-) -> mpsc::Sender<Pending> {
+) -> mpsc::Sender<Request> {
     let (queue, waiting) = mpsc::channel(QUEUE);
     // One batch waits while another is applied: the writer is at most one ahead of the head.
     let (durable, written) = mpsc::channel(1);
@@ -91,25 +99,36 @@ async fn write(
     epoch: Ulid,
     mut segments: SegmentWriter,
     index: Arc<Mutex<Index>>,
-    mut waiting: mpsc::Receiver<Pending>,
+    mut waiting: mpsc::Receiver<Request>,
     durable: mpsc::Sender<Durable>,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
-        let (records, answers): (Vec<_>, Vec<_>) =
-            batch.drain(..).map(|pending| pending.split(epoch)).unzip();
+        let (mut records, mut answers, mut closing) = (Vec::new(), Vec::new(), Vec::new());
+        for request in batch.drain(..) {
+            match request {
+                Request::Append(pending) => {
+                    let (record, answer) = pending.split(epoch);
+                    records.push(record);
+                    answers.push(answer);
+                }
+                Request::Close(answer) => closing.push(answer),
+            }
+        }
         let bytes = records
             .iter()
             .map(|record| encoded_length(&record.tenant, &record.payload))
             .sum();
+        let closes = !closing.is_empty();
         let written = env
             .run_cpu("wal write", move || {
                 let written = segments.write(records);
-                (segments, written)
+                let closed = if closes { segments.close_open() } else { Ok(()) };
+                (segments, written, closed)
             })
             .await;
         // A write that panicked took the segment with it; the queue closes and appends answer so.
-        let Ok((given_back, written)) = written else {
+        let Ok((given_back, written, closed)) = written else {
             return;
         };
         segments = given_back;
@@ -127,6 +146,9 @@ async fn write(
                     let _ = answer.send(Err(error.clone()));
                 }
             }
+        }
+        for answer in closing {
+            let _ = answer.send(closed.clone());
         }
     }
 }

@@ -363,3 +363,16 @@ async fn records_are_read_again_across_segments() {
     let records = wal.read_again(wal.epoch(), &tenant("a"), &wanted).await.unwrap();
     assert_eq!(texts(&records), ["2", "3"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_orderly_end_leaves_nothing() {
+    let mut disk = Disk::new(Settings::default());
+    let (wal, _, _) = disk.open().await;
+    append(&wal, "a", "one").await.unwrap();
+    wal.truncate(|_, _, _| true).await.unwrap();
+    assert!(!wal.is_empty(), "its segment is being written");
+    wal.close_segment().await.unwrap();
+    wal.truncate(|_, _, _| true).await.unwrap();
+    assert!(wal.is_empty() && disk.segments().is_empty());
+    assert_eq!(append(&wal, "a", "two").await.unwrap().number, 1);
+}
