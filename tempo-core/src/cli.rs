@@ -1,5 +1,6 @@
 //! The command line of `tempo`: the engine by Tempo's own flags, and tools as subcommands.
 
+mod bench;
 mod demo;
 mod engine;
 
@@ -35,6 +36,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Bench(bench::Bench),
     /// Print the version.
     Version,
 }
@@ -65,6 +67,7 @@ async fn subcommand(words: Vec<String>) -> anyhow::Result<()> {
         .unwrap_or_else(|error| error.exit());
     match Cli::from_arg_matches(&matches)?.command {
         Command::Demo(demo) => demo.run().await,
+        Command::Bench(bench) => bench.run().await,
         Command::Version => {
             print_version();
             Ok(())
