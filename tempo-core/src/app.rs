@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tempo_block::read::Reader;
 use tempo_block::store::{Store, StoreError};
 use tempo_config::Config;
 use tempo_receiver::TraceConsumer;
@@ -127,7 +128,7 @@ impl App {
             end: base.end.clone(),
         };
         // Requests for the roles are answered from here on.
-        let _ = base.role_routes.set(started.routes);
+        let _ = base.role_routes.set(base.requests.measure(started.routes));
         match app.open_doors(started.consumer).await {
             Ok(()) => app.readiness.ready("roles"),
             Err(error) => {
@@ -229,12 +230,12 @@ impl Base {
         Ok(limits)
     }
 
-    fn parts<'a>(&'a self, store: &'a Store, limits: &'a TenantLimits) -> Parts<'a> {
+    fn parts<'a>(&'a self, store: &Store, limits: &'a TenantLimits) -> Parts<'a> {
         Parts {
             environment: &self.environment,
             config: &self.config,
             target: self.target,
-            store,
+            reader: Reader::new(self.environment.clone(), Arc::clone(store)),
             limits,
             metrics: &self.metrics,
             readiness: &self.readiness,

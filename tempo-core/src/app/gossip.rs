@@ -50,6 +50,8 @@ impl GrpcSocket {
 /// This process among the others of its stack.
 #[derive(Debug)]
 pub(super) struct Gossip {
+    /// The name that the others know it by.
+    pub(super) id: String,
     /// Who is there.
     pub(super) members: Members,
     listener: TcpListener,
@@ -73,8 +75,10 @@ impl Gossip {
         tracing::info!(id = member.id, grpc = member.grpc_address, "joining the stack");
         let gossiping = Shutdown::new();
         let settings = settings(environment, &config.memberlist, socket.advertised.ip())?;
+        let id = member.id.clone();
         let members = membership::join(settings, member, gossiping.clone()).await?;
         Ok(Self {
+            id,
             members,
             listener: socket.listener,
             gossiping,

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::Router;
 use tempo_block::read::Reader;
-use tempo_block::store::Store;
 use tempo_config::Config;
 use tempo_receiver::TraceConsumer;
 use tempo_runtime::membership::{Member, Members};
@@ -16,6 +15,7 @@ use super::gossip::{Gossip, GrpcSocket, Joined};
 use super::{Readiness, StartError, control};
 use crate::api;
 use crate::commit_logs::CommitLogs;
+use crate::compactor::{self, Compactor};
 use crate::distributor::{self, Distributor};
 use crate::frontend::{self, Frontend};
 use crate::ingester::{self, Ingester};
@@ -36,6 +36,8 @@ const OWN: &str = "own";
 #[derive(Debug)]
 pub(super) struct Roles {
     ingester: Option<Ingester>,
+    /// Ends the compactor's task.
+    compacting: Shutdown,
 }
 
 /// Roles that have started, and what leads to them.
@@ -54,7 +56,8 @@ pub(super) struct Parts<'a> {
     pub(super) environment: &'a Environment,
     pub(super) config: &'a Config,
     pub(super) target: Target,
-    pub(super) store: &'a Store,
+    /// How blocks are read: one cache and one memory budget for all roles.
+    pub(super) reader: Reader,
     pub(super) limits: &'a TenantLimits,
     pub(super) metrics: &'a MetricsRegistry,
     pub(super) readiness: &'a Readiness,
@@ -84,8 +87,15 @@ impl Roles {
         let consumer = parts.distributor(&surroundings, ingester_api.as_ref());
         let query_api = parts.query_api(&surroundings, querier.as_ref());
         let control = ingester.clone().map(|ingester| control::routes(ingester, end));
+        let compacting = Shutdown::new();
+        if let Some(compactor) = parts.compactor(&surroundings) {
+            let shutdown = compacting.clone();
+            parts
+                .environment
+                .spawn("compactor", async move { compactor.run(shutdown).await });
+        }
         Ok(Started {
-            roles: Self { ingester },
+            roles: Self { ingester, compacting },
             consumer: consumer.map(|distributor| distributor as Arc<dyn TraceConsumer>),
             routes: query_api.unwrap_or_default().merge(control.unwrap_or_default()),
             joined: gossip.map(|gossip| gossip.serve(ingester_api, querier)),
@@ -94,6 +104,8 @@ impl Roles {
 
     /// Stops them; the ingester makes blocks of what it has.
     pub(super) async fn stop(&self) {
+        self.compacting.trigger();
+        self.compacting.finished().await;
         if let Some(ingester) = &self.ingester
             && let Err(error) = ingester.shutdown().await
         {
@@ -111,6 +123,14 @@ enum Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
+    /// The name of this process among them.
+    fn id(&self) -> String {
+        match self {
+            Self::Stack(gossip) => gossip.id.clone(),
+            Self::Alone => OWN.to_owned(),
+        }
+    }
+
     /// The live processes.
     fn members(&self, target: Target) -> Members {
         match self {
@@ -152,7 +172,7 @@ impl Parts<'_> {
         };
         let started = Ingester::start(
             self.environment.clone(),
-            Arc::clone(self.store),
+            Arc::clone(&self.reader.store),
             self.limits.clone(),
             settings,
             self.metrics,
@@ -188,7 +208,7 @@ impl Parts<'_> {
         ingester: Option<&Arc<dyn IngesterApi>>,
     ) -> Option<Arc<Querier>> {
         self.target.plays(Target::Querier).then(|| {
-            let reader = Reader::new(self.environment.clone(), Arc::clone(self.store));
+            let reader = Reader::new(self.environment.clone(), Arc::clone(&self.reader.store));
             let ingesters = self.ingesters(surroundings, ingester, self.query_timeout());
             Arc::new(Querier::new(
                 reader,
@@ -207,13 +227,27 @@ impl Parts<'_> {
         self.target.plays(Target::QueryFrontend).then(|| {
             let frontend = Arc::new(Frontend::new(
                 self.environment.clone(),
-                CommitLogs::new(self.environment.clone(), Arc::clone(self.store)),
+                CommitLogs::new(self.environment.clone(), Arc::clone(&self.reader.store)),
                 self.queriers(surroundings, querier),
                 self.limits.clone(),
                 frontend::Settings::from(self.config),
                 self.metrics,
             ));
             api::router(frontend, self.tenancy(), &api::Settings::from(self.config))
+        })
+    }
+
+    /// A compactor, when this process plays one.
+    fn compactor(&self, surroundings: &Surroundings<'_>) -> Option<Compactor> {
+        self.target.plays(Target::Compactor).then(|| {
+            Compactor::new(
+                self.reader.clone(),
+                self.limits.clone(),
+                surroundings.members(self.target),
+                surroundings.id(),
+                compactor::Settings::from(self.config),
+                self.metrics,
+            )
         })
     }
 

@@ -61,7 +61,11 @@ impl Bench {
             Some(address) => self.against(address).await?,
             None => self.own_engine().await?,
         };
-        ensure!(figures.spans > 0, "no span was acknowledged: {}", figures.last_error());
+        ensure!(
+            figures.spans > 0,
+            "no span was acknowledged: {}",
+            figures.last_error()
+        );
         if self.json {
             println!("{}", figures.to_json());
         } else {
@@ -91,10 +95,18 @@ impl Bench {
         let (status, text) = tokio::time::timeout(FLUSH_PATIENCE, engine.get("/flush", &[]))
             .await
             .context("flushing took too long")??;
-        ensure!(status == 204, "/flush answered {status}: {text}\n{}", engine.log());
+        ensure!(
+            status == 204,
+            "/flush answered {status}: {text}\n{}",
+            engine.log()
+        );
         figures.add_settled_usage(before, process.and_then(Usage::of));
         let status = engine.stop().await?;
-        ensure!(status.success(), "the engine ended with {status}:\n{}", engine.log());
+        ensure!(
+            status.success(),
+            "the engine ended with {status}:\n{}",
+            engine.log()
+        );
         figures.stored_bytes = Some(bytes_below(&folder.path().join("traces")));
         Ok(figures)
     }
@@ -105,9 +117,15 @@ impl Bench {
         }
         let bar = progress("preparing", self.spans);
         let now = Environment::system().clock.unix_nanos();
-        let requests = drive::prepare(&mut Shop::new(SEED), self.spans, usize::from(self.batch), now, |made| {
-            bar.set_position(made);
-        });
+        let requests = drive::prepare(
+            &mut Shop::new(SEED),
+            self.spans,
+            usize::from(self.batch),
+            now,
+            |made| {
+                bar.set_position(made);
+            },
+        );
         bar.finish_and_clear();
         Ok(Load::Requests(requests))
     }

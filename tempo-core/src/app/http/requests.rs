@@ -41,6 +41,10 @@ impl RequestMetrics {
 
     /// The same routes, measured.
     pub(crate) fn measure(&self, router: Router) -> Router {
+        // The framework takes a layer over nothing for a mistake.
+        if !router.has_routes() {
+            return router;
+        }
         router.route_layer(from_fn_with_state(self.clone(), measured))
     }
 }

@@ -39,9 +39,17 @@ impl Generator {
 
     /// Sends them.
     pub(super) async fn send(&self, address: &str, process: Option<u32>, force: Force) -> Result<Figures> {
-        let output = self.command(address, process, force, &self.folder.path().join(FILE)).output().await;
+        let output = self
+            .command(address, process, force, &self.folder.path().join(FILE))
+            .output()
+            .await;
         let output = output.with_context(|| format!("run {} send", self.program))?;
-        ensure!(output.status.success(), "{} send ended with {}", self.program, output.status);
+        ensure!(
+            output.status.success(),
+            "{} send ended with {}",
+            self.program,
+            output.status
+        );
         let text = String::from_utf8_lossy(&output.stdout);
         let line = text.lines().last().unwrap_or_default();
         let report = serde_json::from_str(line)

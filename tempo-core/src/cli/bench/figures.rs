@@ -96,17 +96,25 @@ impl Figures {
                 table.add_row([figure, &value]);
             }
         };
-        let cpu = |seconds: Option<f64>| seconds.map(|seconds| format!("{:.2}", self.per_span(seconds) * MILLION));
+        let cpu =
+            |seconds: Option<f64>| seconds.map(|seconds| format!("{:.2}", self.per_span(seconds) * MILLION));
         row("spans acknowledged", Some(self.spans.to_string()));
         row("spans a second", Some(format!("{:.0}", self.spans_per_second)));
         row("export p50", Some(format!("{:.2?}", self.export_p50)));
         row("export p99", Some(format!("{:.2?}", self.export_p99)));
         row("CPU-seconds per million spans", cpu(self.cpu_seconds));
         row("the same, once all is in blocks", cpu(self.settled_cpu_seconds));
-        let memory = self.peak_memory_bytes.map(|bytes| format!("{:.0} MiB", bytes as f64 / MEBIBYTE));
+        let memory = self
+            .peak_memory_bytes
+            .map(|bytes| format!("{:.0} MiB", bytes as f64 / MEBIBYTE));
         row("peak memory (VmHWM)", memory);
-        row("bytes a span as sent", Some(format!("{:.0}", self.per_span(self.payload_bytes as f64))));
-        let stored = self.stored_bytes.map(|bytes| format!("{:.1}", self.per_span(bytes as f64)));
+        row(
+            "bytes a span as sent",
+            Some(format!("{:.0}", self.per_span(self.payload_bytes as f64))),
+        );
+        let stored = self
+            .stored_bytes
+            .map(|bytes| format!("{:.1}", self.per_span(bytes as f64)));
         row("bytes a span as stored", stored);
         row("requests sent again", Some(self.retries.to_string()));
         row("spans given up", Some(self.failed_spans.to_string()));
