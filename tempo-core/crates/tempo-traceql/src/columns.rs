@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::ast::{Attribute, Operator, Scope, Static};
+use crate::fold::{anchored, ordered};
 
 /// The parent of a span without a parent id, in [`SpanBatch::parents`].
 pub const ROOT: u32 = u32::MAX;
@@ -254,6 +255,23 @@ pub struct Condition {
     pub operator: Operator,
     /// The right side.
     pub operand: Static,
+}
+
+impl Condition {
+    /// Whether a text satisfies the condition; `None` where texts are not what it compares with.
+    pub fn text_test(&self) -> Option<Box<dyn Fn(&str) -> bool + '_>> {
+        let Static::String(operand) = &self.operand else {
+            return None;
+        };
+        if self.operator.is_regex() {
+            let regex = anchored(operand).ok()?;
+            let wanted = self.operator == Operator::Regex;
+            return Some(Box::new(move |text| regex.is_match(text) == wanted));
+        }
+        Some(Box::new(move |text| {
+            ordered(self.operator, text.as_bytes().partial_cmp(operand.as_bytes()))
+        }))
+    }
 }
 
 /// A batch could not give a column or table.

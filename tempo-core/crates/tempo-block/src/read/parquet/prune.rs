@@ -1,0 +1,176 @@
+//! Whether a row group may have a span that satisfies a condition: by minimum and maximum of its columns, and by the
+//! dictionary pages of those that are loaded.
+
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::statistics::Statistics;
+use tempo_traceql::ast::{Attribute, Intrinsic, Operator, Scope, Static};
+use tempo_traceql::columns::{Condition, Field};
+
+use super::file::{LeafNumber, is_all_dictionary};
+use super::row_group::ParquetRowGroup;
+use crate::schema::ValueKind;
+
+/// Whether a span of the row group may satisfy the condition.
+pub(super) fn may_match(group: &ParquetRowGroup, condition: &Condition) -> bool {
+    match &condition.attribute {
+        Attribute::Scoped(scope, key) => attribute(group, *scope, key, condition),
+        Attribute::Unscoped(key) => [Scope::Span, Scope::Resource]
+            .into_iter()
+            .any(|scope| attribute(group, scope, key, condition)),
+        Attribute::Intrinsic(intrinsic) => field_of(*intrinsic).is_none_or(|field| intrinsic_field(group, &field, condition)),
+        Attribute::Parent(_) => true,
+    }
+}
+
+/// The intrinsics that are looked at: those of spans that have a leaf.
+fn field_of(intrinsic: Intrinsic) -> Option<Field> {
+    Some(match intrinsic {
+        Intrinsic::Duration => Field::Duration,
+        Intrinsic::Name => Field::Name,
+        Intrinsic::Status => Field::Status,
+        Intrinsic::StatusMessage => Field::StatusMessage,
+        Intrinsic::Kind => Field::Kind,
+        Intrinsic::EventName => Field::EventName,
+        Intrinsic::InstrumentationName => Field::InstrumentationName,
+        Intrinsic::InstrumentationVersion => Field::InstrumentationVersion,
+        _ => return None,
+    })
+}
+
+fn intrinsic_field(group: &ParquetRowGroup, field: &Field, condition: &Condition) -> bool {
+    let Some(leaf) = group.layout().leaf_of(field) else {
+        // No span has an event: nothing to satisfy a condition.
+        return !matches!(field, Field::EventName);
+    };
+    match (&condition.operand, field) {
+        (Static::String(_), _) => may_hold_text(group, leaf, condition),
+        (Static::Status(status), Field::Status) => {
+            // Absent is unset, and statistics do not count what is absent.
+            *status as i32 == 0
+                || condition.operator != Operator::Equal
+                || may_hold_number(group, leaf, condition.operator, f64::from(*status as i32))
+        }
+        (Static::Kind(kind), Field::Kind) => {
+            condition.operator != Operator::Equal
+                || may_hold_number(group, leaf, condition.operator, f64::from(*kind as i32))
+        }
+        (operand, Field::Duration) => operand
+            .as_number()
+            .is_none_or(|operand| may_hold_number(group, leaf, condition.operator, operand)),
+        _ => true,
+    }
+}
+
+fn attribute(group: &ParquetRowGroup, scope: Scope, key: &str, condition: &Condition) -> bool {
+    let columns = group.layout().columns_of(scope, key);
+    columns.into_iter().any(|(leaf, kind)| may_hold(group, leaf, kind, condition))
+        || may_be_listed(group, scope, key)
+}
+
+/// Whether a column of one type may hold a value that satisfies the condition.
+fn may_hold(group: &ParquetRowGroup, leaf: LeafNumber, kind: ValueKind, condition: &Condition) -> bool {
+    match (&condition.operand, kind) {
+        (Static::Nil, _) => true,
+        (Static::String(_), ValueKind::String) => may_hold_text(group, leaf, condition),
+        (Static::Bool(truth), ValueKind::Bool) => {
+            condition.operator != Operator::Equal || may_hold_bool(group, leaf, *truth)
+        }
+        (operand, ValueKind::Int | ValueKind::Double) => operand
+            .as_number()
+            .is_some_and(|operand| may_hold_number(group, leaf, condition.operator, operand)),
+        _ => false,
+    }
+}
+
+/// Whether an attribute list may have the key. Its values are not looked at.
+fn may_be_listed(group: &ParquetRowGroup, scope: Scope, key: &str) -> bool {
+    let Some(list) = group.layout().list(scope) else {
+        return false;
+    };
+    has_text(group, list.key, &|text| text == key)
+}
+
+fn may_hold_text(group: &ParquetRowGroup, leaf: LeafNumber, condition: &Condition) -> bool {
+    let bounded = match (&condition.operator, &condition.operand) {
+        (Operator::Equal, Static::String(operand)) => is_within(group, leaf, operand.as_bytes()),
+        _ => true,
+    };
+    if !bounded {
+        return false;
+    }
+    match condition.text_test() {
+        Some(test) => has_text(group, leaf, &*test),
+        None => true,
+    }
+}
+
+/// Whether the dictionary of a leaf has a text that passes the test; `true` where that cannot be told.
+fn has_text(group: &ParquetRowGroup, leaf: LeafNumber, test: &dyn Fn(&str) -> bool) -> bool {
+    let is_told = chunk_metadata(group, leaf).is_some_and(is_all_dictionary);
+    let Some(chunk) = group.chunk(leaf).filter(|_| is_told) else {
+        return true;
+    };
+    let Ok(Some(dictionary)) = chunk.dictionary() else {
+        // Evaluation says what is wrong with it.
+        return true;
+    };
+    let texts = arrow::array::AsArray::as_binary_opt::<i32>(&dictionary);
+    texts.is_none_or(|texts| {
+        let mut texts = texts.iter().flatten();
+        texts.any(|text| std::str::from_utf8(text).is_ok_and(test))
+    })
+}
+
+fn chunk_metadata(group: &ParquetRowGroup, leaf: LeafNumber) -> Option<&ColumnChunkMetaData> {
+    let layout = group.layout();
+    let (metadata, _) = layout.file.row_group(layout.row_group).ok()?;
+    metadata.columns().get(leaf)
+}
+
+fn statistics(group: &ParquetRowGroup, leaf: LeafNumber) -> Option<&Statistics> {
+    chunk_metadata(group, leaf)?.statistics()
+}
+
+/// Whether a text lies between a leaf's smallest and largest; `true` where they are not known.
+fn is_within(group: &ParquetRowGroup, leaf: LeafNumber, text: &[u8]) -> bool {
+    let Some(statistics) = statistics(group, leaf) else {
+        return true;
+    };
+    statistics.min_bytes_opt().is_none_or(|min| min <= text)
+        && statistics
+            .max_bytes_opt()
+            .is_none_or(|max| text <= max || !statistics.max_is_exact())
+}
+
+fn may_hold_bool(group: &ParquetRowGroup, leaf: LeafNumber, truth: bool) -> bool {
+    match statistics(group, leaf) {
+        Some(Statistics::Boolean(values)) => {
+            let bounds = values.min_opt().zip(values.max_opt());
+            bounds.is_none_or(|(min, max)| (*min..=*max).contains(&truth))
+        }
+        _ => true,
+    }
+}
+
+/// Whether a number of a leaf may compare so with `operand`. Numbers are compared as floats, which keep the order of
+/// integers but may take neighbours for equal.
+fn may_hold_number(group: &ParquetRowGroup, leaf: LeafNumber, operator: Operator, operand: f64) -> bool {
+    let Some((min, max)) = statistics(group, leaf).and_then(bounds) else {
+        return true;
+    };
+    match operator {
+        Operator::Equal => min <= operand && operand <= max,
+        Operator::Less | Operator::LessEqual => min <= operand,
+        Operator::Greater | Operator::GreaterEqual => max >= operand,
+        _ => true,
+    }
+}
+
+fn bounds(statistics: &Statistics) -> Option<(f64, f64)> {
+    match statistics {
+        Statistics::Int32(values) => Some((f64::from(*values.min_opt()?), f64::from(*values.max_opt()?))),
+        Statistics::Int64(values) => Some((*values.min_opt()? as f64, *values.max_opt()? as f64)),
+        Statistics::Double(values) => Some((*values.min_opt()?, *values.max_opt()?)),
+        _ => None,
+    }
+}
