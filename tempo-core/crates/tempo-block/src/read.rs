@@ -31,7 +31,7 @@ use tempo_traceql::columns::{Field, SpanBatch, TraceRow};
 
 pub use cache::{BlockCache, CacheSettings};
 pub use error::ReadError;
-pub use evaluate::{Wanted, evaluate};
+pub use evaluate::{Wanted, Work, evaluate};
 pub use memory::{MemoryBudget, MemoryPermit};
 pub use statistics::{ReadStatistics, ReadTotals};
 
@@ -44,6 +44,9 @@ use crate::store::Store;
 pub trait BlockReader: Debug + Send + Sync {
     /// What the log says of it.
     fn meta(&self) -> &Arc<BlockMeta>;
+
+    /// Where it is counted what reading it costs.
+    fn statistics(&self) -> &ReadStatistics;
 
     /// Its row groups, in the order of their numbers.
     async fn row_groups(&self) -> Result<Vec<RowGroupSummary>, ReadError>;

@@ -1,21 +1,32 @@
 //! Queries over one source of spans, a head or a block: prune, load what the query reads, evaluate, newest first.
 //!
+//! ```text
+//! source ─ parts in the time range, newest first ─ pruned by the plan ─ load its fields ─ evaluate ─ add what was found
+//! ```
 //! Not here: which sources there are, and joining what several gave (the querier and the query-frontend).
 
-use std::collections::{BTreeMap, BTreeSet};
+mod parts;
+mod tags;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use prost::Message;
 use tempo_model::TraceId;
 use tempo_model::proto::trace::ResourceSpans;
-use tempo_runtime::Environment;
+use tempo_runtime::{Environment, TaskFailed};
 use tempo_traceql::EvaluateError;
-use tempo_traceql::ast::{Attribute, Scope};
+use tempo_traceql::columns::SpanBatch;
 use tempo_traceql::metrics::{Metrics, Partial};
+use tempo_traceql::plan::Plan;
 use tempo_traceql::search::{Matches, Search};
-use tempo_traceql::tags::{TagFilter, TagValue};
+use xxhash_rust::xxh3::xxh3_128;
 
+use self::parts::Scan;
 use crate::head::HeadSnapshot;
-use crate::read::{BlockReader, ReadError};
+use crate::read::{BlockReader, ReadError, Wanted, wanted_fields};
+
+pub use tags::{tag_names, tag_values};
 
 /// Where spans are.
 #[derive(Debug, Clone)]
@@ -34,7 +45,22 @@ pub enum ScanError {
     Read(#[from] ReadError),
     /// The query cannot be evaluated.
     #[error(transparent)]
-    Evaluate(#[from] EvaluateError),
+    Evaluate(EvaluateError),
+}
+
+impl From<EvaluateError> for ScanError {
+    fn from(error: EvaluateError) -> Self {
+        match error {
+            EvaluateError::Fetch(error) => Self::Read(error.into()),
+            other => Self::Evaluate(other),
+        }
+    }
+}
+
+impl From<TaskFailed> for ScanError {
+    fn from(error: TaskFailed) -> Self {
+        Self::Read(error.into())
+    }
 }
 
 /// Times that are asked for, nanoseconds since the Unix epoch, both ends included.
@@ -52,60 +78,144 @@ impl TimeRange {
         start_ns: 0,
         end_ns: u64::MAX,
     };
+
+    fn overlaps(&self, start_ns: u64, end_ns: u64) -> bool {
+        self.start_ns <= end_ns && start_ns <= self.end_ns
+    }
+
+    fn covers(&self, start_ns: u64, end_ns: u64) -> bool {
+        self.start_ns <= start_ns && end_ns <= self.end_ns
+    }
 }
 
 /// Adds the matches of a source, its newest row groups first; it stops where no newer trace can come.
 pub async fn search(
-    _environment: &Environment,
-    _source: &Source,
-    _search: &Arc<Search>,
-    _range: TimeRange,
-    _matches: &mut Matches,
+    environment: &Environment,
+    source: &Source,
+    search: &Arc<Search>,
+    range: TimeRange,
+    matches: &mut Matches,
 ) -> Result<(), ScanError> {
-    unimplemented!()
+    let run = {
+        let search = Arc::clone(search);
+        move |batch: &dyn SpanBatch| search.run(batch)
+    };
+    let mut more = wanted_fields(search.fields());
+    more.push(Wanted::Ordinals);
+    let scan = Scan {
+        environment,
+        source,
+        plans: vec![search.plan()],
+        first: wanted_fields(search.plan().fields()),
+        more,
+        work: Arc::new(run),
+    };
+    let parts = scan.parts(range).await?;
+    scan.each(&parts, |found, next| {
+        matches.add(found);
+        // Traces that start later than all that is left: nothing of it could take a place.
+        let floor = matches.floor_ns();
+        next.is_none_or(|next| floor.is_none_or(|floor| next.latest_start_ns >= floor))
+    })
+    .await
 }
 
-/// The spans of a trace as they were sent.
+/// The spans of a trace as they were sent; of a source that may have spans twice, each once.
 pub async fn trace(
-    _environment: &Environment,
-    _source: &Source,
-    _id: TraceId,
+    environment: &Environment,
+    source: &Source,
+    id: TraceId,
 ) -> Result<Vec<ResourceSpans>, ScanError> {
-    unimplemented!()
+    match source {
+        Source::Block(block) => {
+            let mut spans = block.trace(id).await?;
+            if block.meta().maybe_duplicates {
+                keep_first_of_equal(&mut spans);
+            }
+            Ok(spans)
+        }
+        Source::Head(head) => {
+            let head = Arc::clone(head);
+            Ok(environment
+                .run_cpu("trace of a head", move || head.trace(id))
+                .await?)
+        }
+    }
 }
 
-/// The keys of attributes in each of `scopes`, of the spans that the filter leaves.
-pub async fn tag_names(
-    _environment: &Environment,
-    _source: &Source,
-    _scopes: &[Scope],
-    _filter: &TagFilter,
-    _range: TimeRange,
-) -> Result<BTreeMap<Scope, BTreeSet<String>>, ScanError> {
-    unimplemented!()
-}
-
-/// Adds the values of an attribute on the spans that the filter leaves; stops when they take more than `max_bytes`
-/// (0 is no limit).
-pub async fn tag_values(
-    _environment: &Environment,
-    _source: &Source,
-    _attribute: &Attribute,
-    _filter: &TagFilter,
-    _range: TimeRange,
-    _max_bytes: usize,
-    _found: &mut BTreeSet<TagValue>,
-) -> Result<(), ScanError> {
-    unimplemented!()
+/// Drops spans that came before, with the same id and all else.
+fn keep_first_of_equal(batches: &mut Vec<ResourceSpans>) {
+    let mut known = HashSet::new();
+    for scope in batches.iter_mut().flat_map(|batch| &mut batch.scope_spans) {
+        scope
+            .spans
+            .retain(|span| known.insert(xxh3_128(&span.encode_to_vec())));
+    }
+    for batch in batches.iter_mut() {
+        batch.scope_spans.retain(|scope| !scope.spans.is_empty());
+    }
+    batches.retain(|batch| !batch.scope_spans.is_empty());
 }
 
 /// Adds a source's part to a metrics query.
 pub async fn metrics(
-    _environment: &Environment,
-    _source: &Source,
-    _metrics: &Arc<Metrics>,
-    _range: TimeRange,
-    _partial: &mut Partial,
+    environment: &Environment,
+    source: &Source,
+    metrics: &Arc<Metrics>,
+    range: TimeRange,
+    partial: &mut Partial,
 ) -> Result<(), ScanError> {
-    unimplemented!()
+    let run = {
+        let metrics = Arc::clone(metrics);
+        move |batch: &dyn SpanBatch| {
+            let mut part = metrics.empty();
+            metrics.add(batch, &mut part)?;
+            Ok(part)
+        }
+    };
+    let plans: Vec<&Plan> = metrics.plans().collect();
+    let fields = plans
+        .iter()
+        .flat_map(|plan| plan.fields())
+        .chain(metrics.fields());
+    let scan = Scan {
+        environment,
+        source,
+        first: wanted_fields(fields),
+        plans,
+        more: vec![Wanted::Ordinals],
+        work: Arc::new(run),
+    };
+    let parts = scan.parts(range).await?;
+    scan.each(&parts, |part, _| {
+        partial.merge(part);
+        true
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use tempo_model::proto::trace::{ScopeSpans, Span};
+
+    use super::*;
+
+    #[test]
+    fn equal_spans_are_kept_once_and_others_with_their_id_too() {
+        let span = |name: &str| Span {
+            span_id: vec![1; 8],
+            name: name.to_owned(),
+            ..Span::default()
+        };
+        let batch = |names: &[&str]| ResourceSpans {
+            scope_spans: vec![ScopeSpans {
+                spans: names.iter().map(|name| span(name)).collect(),
+                ..ScopeSpans::default()
+            }],
+            ..ResourceSpans::default()
+        };
+        let mut batches = vec![batch(&["client", "server", "client"]), batch(&["server"])];
+        keep_first_of_equal(&mut batches);
+        assert_eq!(batches, [batch(&["client", "server"])]);
+    }
 }

@@ -257,9 +257,12 @@ pub struct Condition {
     pub operand: Static,
 }
 
+/// Tells whether a text satisfies a condition.
+pub type TextTest<'a> = Box<dyn Fn(&str) -> bool + 'a>;
+
 impl Condition {
     /// Whether a text satisfies the condition; `None` where texts are not what it compares with.
-    pub fn text_test(&self) -> Option<Box<dyn Fn(&str) -> bool + '_>> {
+    pub fn text_test(&self) -> Option<TextTest<'_>> {
         let Static::String(operand) = &self.operand else {
             return None;
         };

@@ -18,8 +18,9 @@ pub use accumulate::Partial;
 use crate::ast::{
     MetricsFunction, MetricsPipeline, MetricsQuery, Operator, Query, Root, SecondStage, Static,
 };
-use crate::columns::SpanBatch;
+use crate::columns::{Field, SpanBatch};
 use crate::evaluate::{EvaluateError, Source};
+use crate::plan::{Plan, stored_fields};
 use crate::search::{AttributeValue, Search, SearchOptions};
 
 /// The time that series cover. A sample at `t` is of the spans that start in `(t - step, t]`, `t` a multiple of the step
@@ -130,6 +131,23 @@ impl Metrics {
     /// A result without spans.
     pub fn empty(&self) -> Partial {
         Partial::new(self.leaves.len(), self.max_series)
+    }
+
+    /// What prunes batches: one that no plan can match adds nothing.
+    pub fn plans(&self) -> impl Iterator<Item = &Plan> {
+        self.leaves.iter().map(|leaf| leaf.search.plan())
+    }
+
+    /// The stored fields that it may read of a batch besides those of its plans.
+    pub fn fields(&self) -> Vec<Field> {
+        let of_leaf = |leaf: &Leaf| {
+            let of = accumulate::attribute(&leaf.pipeline.function).into_iter();
+            let attributes = of.chain(&leaf.pipeline.by);
+            attributes.flat_map(stored_fields).collect::<Vec<_>>()
+        };
+        let mut fields: Vec<Field> = self.leaves.iter().flat_map(of_leaf).collect();
+        fields.push(Field::Start);
+        fields
     }
 
     /// Adds the spans of a batch.

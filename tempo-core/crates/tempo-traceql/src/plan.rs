@@ -50,7 +50,7 @@ impl Plan {
 }
 
 /// The stored fields that make up an attribute.
-pub(crate) fn stored_fields(attribute: &Attribute) -> Vec<Field> {
+pub fn stored_fields(attribute: &Attribute) -> Vec<Field> {
     match attribute {
         Attribute::Scoped(scope, key) => vec![Field::Attribute(*scope, key.clone())],
         Attribute::Unscoped(key) => [Scope::Span, Scope::Resource]

@@ -79,6 +79,11 @@ impl TagFilter {
         Self(query.and_then(|query| Search::new(&query, SearchOptions::default()).ok()))
     }
 
+    /// The search that finds the spans; `None` when every span is looked at.
+    pub fn search(&self) -> Option<&Search> {
+        self.0.as_ref()
+    }
+
     /// Adds the values that `attribute` has in a batch to `found`; of an array its elements.
     pub fn values(
         &self,

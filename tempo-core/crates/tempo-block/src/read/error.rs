@@ -86,11 +86,11 @@ impl ReadError {
     }
 
     /// Something that cannot be decoded.
-    pub(crate) fn damaged(file: &Path, offset: u64, problem: impl ToString) -> Self {
+    pub(crate) fn damaged(file: &Path, offset: u64, problem: impl Into<String>) -> Self {
         Self::Damaged {
             file: file.clone(),
             offset,
-            problem: problem.to_string(),
+            problem: problem.into(),
         }
     }
 

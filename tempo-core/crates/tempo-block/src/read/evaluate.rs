@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tempo_runtime::Environment;
 use tempo_traceql::EvaluateError;
+use tempo_traceql::ast::Scope;
 use tempo_traceql::columns::{FetchError, Field, SpanBatch};
 
 use super::{ReadError, RowGroup};
@@ -18,23 +19,28 @@ pub enum Wanted {
     /// The parents of all rows.
     Parents,
     /// The keys of attributes in a scope.
-    Keys(tempo_traceql::ast::Scope),
+    Keys(Scope),
+    /// All attributes in a scope.
+    Attributes(Scope),
 }
 
 /// Something was asked for that is not loaded: a round of evaluation ends here, see [`super::RowGroup::take_missing`].
 #[derive(Debug, thiserror::Error)]
 #[error("not loaded yet")]
-pub struct NotLoaded;
+pub(crate) struct NotLoaded;
 
 impl NotLoaded {
     /// The error of a batch that was asked for `what`.
-    pub fn error(what: &dyn std::fmt::Debug) -> FetchError {
+    pub(crate) fn error(what: &dyn std::fmt::Debug) -> FetchError {
         FetchError {
             what: format!("{what:?}"),
             source: Box::new(Self),
         }
     }
 }
+
+/// What is to be done with a batch.
+pub type Work<T> = Arc<dyn Fn(&dyn SpanBatch) -> Result<T, EvaluateError> + Send + Sync>;
 
 /// Evaluates `work` over a row group on the CPU pool, loading what it asks for. `more` is loaded along with the first
 /// thing that was missing: what a query that has matches asks for.
@@ -44,7 +50,7 @@ pub async fn evaluate<T: Send + 'static>(
     environment: &Environment,
     group: &Arc<dyn RowGroup>,
     more: &[Wanted],
-    work: Arc<dyn Fn(&dyn SpanBatch) -> Result<T, EvaluateError> + Send + Sync>,
+    work: Work<T>,
 ) -> Result<Result<T, EvaluateError>, ReadError> {
     let mut more = Some(more);
     loop {

@@ -74,7 +74,10 @@ impl ParquetBlock {
     /// Waits for room for what a row group may take.
     async fn room(&self, file: &SpansFile, row_group: usize) -> Result<MemoryPermit, ReadError> {
         let (group, _) = file.row_group(row_group)?;
-        let encoded = group.columns().iter().map(|chunk| chunk.uncompressed_size().max(0) as u64);
+        let encoded = group
+            .columns()
+            .iter()
+            .map(|chunk| chunk.uncompressed_size().max(0) as u64);
         let decoded = DECODED_ROW_BYTES * group.num_rows() as u64;
         let bytes = encoded.fold(decoded, u64::saturating_add);
         Ok(self.files.reader.memory.acquire(bytes).await)
@@ -92,7 +95,9 @@ impl ParquetBlock {
         let chunks = self.files.chunks(&file, number, &leaves).await?;
         let chunks = leaves.into_iter().zip(chunks).collect();
         let environment = &self.files.reader.environment;
-        environment.run_cpu("rebuild spans", move || rebuild(&file, number, &chunks, ordinal)).await?
+        environment
+            .run_cpu("rebuild spans", move || rebuild(&file, number, &chunks, ordinal))
+            .await?
     }
 }
 
@@ -152,15 +157,26 @@ impl BlockReader for ParquetBlock {
         &self.files.meta
     }
 
+    fn statistics(&self) -> &ReadStatistics {
+        &self.files.statistics
+    }
+
     async fn row_groups(&self) -> Result<Vec<RowGroupSummary>, ReadError> {
         let file = self.files.spans().await?;
-        (0..file.row_groups()).map(|number| file.summary(number)).collect()
+        (0..file.row_groups())
+            .map(|number| file.summary(number))
+            .collect()
     }
 
     async fn row_group(&self, number: usize) -> Result<Arc<dyn RowGroup>, ReadError> {
         let file = self.files.spans().await?;
         let room = self.room(&file, number).await?;
-        Ok(Arc::new(ParquetRowGroup::new(Arc::clone(&self.files), file, number, room)?))
+        Ok(Arc::new(ParquetRowGroup::new(
+            Arc::clone(&self.files),
+            file,
+            number,
+            room,
+        )?))
     }
 
     async fn trace_rows(&self, id: TraceId) -> Result<Vec<TraceRow>, ReadError> {

@@ -85,16 +85,17 @@ impl ReadStatistics {
         count(&self.blocks, 1);
     }
 
-    pub(crate) fn blocks_pruned(&self, blocks: usize) {
+    /// Counts blocks that were passed over by what the log says of them.
+    pub fn blocks_pruned(&self, blocks: usize) {
         count(&self.blocks_pruned, blocks as u64);
     }
 
-    pub(crate) fn row_group(&self, spans: usize) {
+    pub(crate) fn row_group(&self, spans: u64) {
         count(&self.row_groups, 1);
-        count(&self.spans, spans as u64);
+        count(&self.spans, spans);
     }
 
-    pub(crate) fn row_group_pruned(&self) {
-        count(&self.row_groups_pruned, 1);
+    pub(crate) fn row_groups_pruned(&self, row_groups: usize) {
+        count(&self.row_groups_pruned, row_groups as u64);
     }
 }

@@ -103,7 +103,7 @@ pub(super) fn scale(function: &MetricsFunction) -> f64 {
 }
 
 /// What a function is of.
-fn attribute(function: &MetricsFunction) -> Option<&Attribute> {
+pub(super) fn attribute(function: &MetricsFunction) -> Option<&Attribute> {
     match function {
         MetricsFunction::MinOverTime(attribute)
         | MetricsFunction::MaxOverTime(attribute)

@@ -31,8 +31,14 @@ pub(super) fn of_field(field: &Field, leaf: &Leaf, selection: Selection<'_>) -> 
     }
     let chosen = Chosen::new(selection, leaf.values.nulls());
     let values = match field {
-        Field::Start => Values::Int(chosen.map(numbers::<UInt64Type>(&leaf.values)?.values(), |start| start as i64)),
-        Field::Duration => Values::Duration(chosen.map(numbers::<Int64Type>(&leaf.values)?.values(), |nanos| nanos)),
+        Field::Start => Values::Int(
+            chosen.map(numbers::<UInt64Type>(&leaf.values)?.values(), |start| {
+                start as i64
+            }),
+        ),
+        Field::Duration => {
+            Values::Duration(chosen.map(numbers::<Int64Type>(&leaf.values)?.values(), |nanos| nanos))
+        }
         Field::Status => return statuses(leaf, selection),
         Field::Kind => Values::Kind(chosen.map(numbers::<Int32Type>(&leaf.values)?.values(), small)),
         Field::SpanId => Values::SpanId(span_ids(leaf, &chosen)?),
@@ -45,8 +51,12 @@ pub(super) fn of_field(field: &Field, leaf: &Leaf, selection: Selection<'_>) -> 
 pub(super) fn of_attribute(kind: ValueKind, leaf: &Leaf, selection: Selection<'_>) -> Option<Part> {
     let chosen = Chosen::new(selection, leaf.values.nulls());
     let values = match kind {
-        ValueKind::Int => Values::Int(chosen.map(numbers::<Int64Type>(&leaf.values)?.values(), |number| number)),
-        ValueKind::Double => Values::Float(chosen.map(numbers::<Float64Type>(&leaf.values)?.values(), |number| number)),
+        ValueKind::Int => {
+            Values::Int(chosen.map(numbers::<Int64Type>(&leaf.values)?.values(), |number| number))
+        }
+        ValueKind::Double => {
+            Values::Float(chosen.map(numbers::<Float64Type>(&leaf.values)?.values(), |number| number))
+        }
         ValueKind::Bool => {
             let values = booleans(&leaf.values)?.values();
             Values::Bool(chosen.each(leaf.values.len(), |row| values.value(row)))
@@ -64,7 +74,13 @@ pub(super) fn of_attribute(kind: ValueKind, leaf: &Leaf, selection: Selection<'_
 fn statuses(leaf: &Leaf, selection: Selection<'_>) -> Option<Column> {
     let codes = numbers::<Int32Type>(&leaf.values)?;
     let chosen = Chosen::new(selection, None);
-    let status = |row| if codes.is_valid(row) { small(codes.value(row)) } else { 0 };
+    let status = |row| {
+        if codes.is_valid(row) {
+            small(codes.value(row))
+        } else {
+            0
+        }
+    };
     let values = Values::Status(chosen.each(codes.len(), status));
     Some(column(chosen.rows, values))
 }
@@ -179,7 +195,10 @@ impl Chosen {
             None => values.iter().copied().map(make).collect(),
             Some(indexes) => {
                 let value = |index: &u32| values.get(*index as usize).copied();
-                indexes.iter().map(|index| value(index).map(&make).unwrap_or_default()).collect()
+                indexes
+                    .iter()
+                    .map(|index| value(index).map(&make).unwrap_or_default())
+                    .collect()
             }
         }
     }

@@ -19,7 +19,7 @@ pub(super) struct Places {
     /// The event or link of each value within its row.
     entries: Vec<u32>,
     /// Its place in the leaves.
-    places: Vec<u32>,
+    elements: Vec<u32>,
     /// Whether the attributes are those of events or links.
     nested: bool,
 }
@@ -28,7 +28,11 @@ impl Places {
     /// The places of `key` in the selected rows; `None` when `keys` is no leaf of an attribute list.
     pub(super) fn of(key: &str, keys: &Leaf, selection: Selection<'_>) -> Option<Self> {
         let texts = Texts::new(&keys.values)?;
-        let codes: Vec<i32> = (0..).zip(texts.dictionary()).filter(|(_, text)| *text == key).map(|(code, _)| code).collect();
+        let codes: Vec<i32> = (0..)
+            .zip(texts.dictionary())
+            .filter(|(_, text)| *text == key)
+            .map(|(code, _)| code)
+            .collect();
         let mut found = Self {
             nested: keys.offsets.len() > 1,
             ..Self::default()
@@ -43,21 +47,21 @@ impl Places {
             {
                 found.rows.push(row);
                 found.entries.push(entry);
-                found.places.push(place as u32);
+                found.elements.push(place as u32);
             }
         }
         Some(found)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.elements.is_empty()
     }
 
     /// The column of the values; `None` when the leaves are not those of an attribute list.
     pub(super) fn column(&self, kinds: &Leaf, values: &Leaf) -> Option<Result<Column, ValueError>> {
         let (kinds, texts) = (Texts::new(&kinds.values)?, Texts::new(&values.values)?);
         let mut parts = Parts::default();
-        for (index, place) in self.places.iter().enumerate() {
+        for (index, place) in self.elements.iter().enumerate() {
             let kind = ValueKind::parse(kinds.get(*place as usize)?)?;
             let code = texts.code(*place as usize)?;
             if let Err(error) = parts.add(index, kind, code, &texts) {
@@ -70,7 +74,11 @@ impl Places {
     fn with_rows(&self, parts: Parts, texts: &Texts) -> Column {
         let part = |((_, array), collected): (PartKey, Collected)| {
             let pick = |of: &[u32]| -> Vec<u32> {
-                collected.indexes.iter().filter_map(|index| of.get(*index).copied()).collect()
+                collected
+                    .indexes
+                    .iter()
+                    .filter_map(|index| of.get(*index).copied())
+                    .collect()
             };
             let rows = pick(&self.rows);
             Part {

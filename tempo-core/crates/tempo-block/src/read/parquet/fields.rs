@@ -44,13 +44,18 @@ impl Layout<'_> {
             ]),
             Wanted::Field(field) => self.leaf_of(field).into_iter().collect(),
             Wanted::Ordinals => self.leaves(&[spans::TRACE_ORD]),
-            Wanted::Parents => self.leaves(&[
-                spans::PARENT_SPAN_ID,
-                spans::TRACE_ORD,
-                spans::POS,
-                spans::DEPTH,
-            ]),
+            Wanted::Parents => {
+                self.leaves(&[spans::PARENT_SPAN_ID, spans::TRACE_ORD, spans::POS, spans::DEPTH])
+            }
             Wanted::Keys(scope) => self.list(*scope).iter().map(|list| list.key).collect(),
+            Wanted::Attributes(scope) => {
+                let columns = self.file.contents.columns.iter().enumerate();
+                let of_scope = columns.filter(|(_, column)| column.scope == *scope);
+                let leaves = of_scope.filter_map(|(place, _)| Some(self.column_at(place)?.0));
+                leaves
+                    .chain(self.list(*scope).into_iter().flat_map(ListLeaves::all))
+                    .collect()
+            }
         }
     }
 
@@ -98,7 +103,9 @@ impl Layout<'_> {
             .filter_map(|scope| self.list_of(scope))
             .flat_map(ListLeaves::all)
             .collect();
-        let has_values = |(leaf, chunk): &(LeafNumber, &ColumnChunkMetaData)| !is_all_null(chunk) && !unused.contains(leaf);
+        let has_values = |(leaf, chunk): &(LeafNumber, &ColumnChunkMetaData)| {
+            !is_all_null(chunk) && !unused.contains(leaf)
+        };
         let chunks = group.columns().iter().enumerate().filter(has_values);
         chunks.map(|(leaf, _)| leaf).collect()
     }
@@ -123,7 +130,8 @@ impl Layout<'_> {
     pub(super) fn column_at(self, place: usize) -> Option<(LeafNumber, ValueKind)> {
         let (group, contents) = self.file.row_group(self.row_group).ok()?;
         let (leaf, kind) = self.file.attribute_column(place)?;
-        let is_used = !contents.overflowed.contains(&(place as u32)) && !is_all_null(group.columns().get(leaf)?);
+        let is_used =
+            !contents.overflowed.contains(&(place as u32)) && !is_all_null(group.columns().get(leaf)?);
         is_used.then_some((leaf, kind))
     }
 
@@ -159,6 +167,10 @@ impl Layout<'_> {
 
     /// A file whose columns do not fit together.
     pub(super) fn damaged(self, problem: &str) -> ReadError {
-        ReadError::damaged(&self.file.path, 0, format!("row group {}: {problem}", self.row_group))
+        ReadError::damaged(
+            &self.file.path,
+            0,
+            format!("row group {}: {problem}", self.row_group),
+        )
     }
 }

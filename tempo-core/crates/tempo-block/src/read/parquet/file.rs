@@ -12,7 +12,9 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
 use parquet::file::statistics::Statistics;
 use tempo_traceql::ast::Scope;
 use tempo_traceql::columns::ORPHAN;
@@ -80,15 +82,24 @@ impl SpansFile {
     }
 
     /// A row group as Parquet and as this format know it.
-    pub(super) fn row_group(&self, number: usize) -> Result<(&RowGroupMetaData, &RowGroupMetadata), ReadError> {
-        let found = self.metadata.row_groups().get(number).zip(self.contents.row_groups.get(number));
+    pub(super) fn row_group(
+        &self,
+        number: usize,
+    ) -> Result<(&RowGroupMetaData, &RowGroupMetadata), ReadError> {
+        let found = self
+            .metadata
+            .row_groups()
+            .get(number)
+            .zip(self.contents.row_groups.get(number));
         found.ok_or_else(|| ReadError::damaged(&self.path, 0, format!("there is no row group {number}")))
     }
 
     /// What is known of a row group without reading it.
     pub(super) fn summary(&self, number: usize) -> Result<RowGroupSummary, ReadError> {
         let (group, contents) = self.row_group(number)?;
-        let start = self.leaf(spans::START).and_then(|leaf| group.columns().get(leaf)?.statistics());
+        let start = self
+            .leaf(spans::START)
+            .and_then(|leaf| group.columns().get(leaf)?.statistics());
         let latest_start = match start {
             // Unsigned times are stored as signed numbers of the same bits.
             Some(Statistics::Int64(starts)) => starts.max_opt().map(|start| *start as u64),
@@ -148,7 +159,7 @@ pub(super) fn chunk_range(chunk: &ColumnChunkMetaData) -> Range<u64> {
 
 /// Whether no row has a value.
 pub(super) fn is_all_null(chunk: &ColumnChunkMetaData) -> bool {
-    let nulls = chunk.statistics().and_then(|statistics| statistics.null_count_opt());
+    let nulls = chunk.statistics().and_then(Statistics::null_count_opt);
     nulls.is_some_and(|nulls| nulls >= chunk.num_values() as u64)
 }
 
@@ -182,10 +193,16 @@ fn by_scope_and_key(columns: &[AttributeColumn]) -> HashMap<Scope, HashMap<Strin
 fn check_schema(metadata: &ParquetMetaData, expected: &SchemaRef) -> Result<(), String> {
     let options = ArrowReaderOptions::new().with_schema(Arc::clone(expected));
     let checked = ArrowReaderMetadata::try_new(Arc::new(metadata.clone()), options);
-    checked.map(drop).map_err(|error| format!("the columns are not those of the format: {error}"))
+    checked
+        .map(drop)
+        .map_err(|error| format!("the columns are not those of the format: {error}"))
 }
 
-fn check_row_groups(metadata: &ParquetMetaData, contents: &FileMetadata, data_bytes: u64) -> Result<(), String> {
+fn check_row_groups(
+    metadata: &ParquetMetaData,
+    contents: &FileMetadata,
+    data_bytes: u64,
+) -> Result<(), String> {
     let columns = metadata.file_metadata().schema_descr().num_columns();
     if metadata.num_row_groups() != contents.row_groups.len() {
         return Err(format!(
@@ -196,7 +213,9 @@ fn check_row_groups(metadata: &ParquetMetaData, contents: &FileMetadata, data_by
     }
     for (number, (group, described)) in metadata.row_groups().iter().zip(&contents.row_groups).enumerate() {
         let place = |chunk: &ColumnChunkMetaData| {
-            let start = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
+            let start = chunk
+                .dictionary_page_offset()
+                .unwrap_or_else(|| chunk.data_page_offset());
             let end = start.checked_add(chunk.compressed_size())?;
             (start >= 0 && start <= end && end as u64 <= data_bytes).then_some(())
         };

@@ -58,7 +58,10 @@ impl Files {
             let memory = opened.memory();
             Ok((opened, memory))
         };
-        self.reader.cache.metadata(self.meta.id, BlockFile::Spans, open).await
+        self.reader
+            .cache
+            .metadata(self.meta.id, BlockFile::Spans, open)
+            .await
     }
 
     /// The footer and filters of `traces.parquet`.
@@ -70,7 +73,10 @@ impl Files {
             let memory = opened.memory();
             Ok((opened, memory))
         };
-        self.reader.cache.metadata(self.meta.id, BlockFile::Traces, open).await
+        self.reader
+            .cache
+            .metadata(self.meta.id, BlockFile::Traces, open)
+            .await
     }
 
     /// The catalogue.
@@ -79,11 +85,17 @@ impl Files {
         let open = async {
             let bytes = self.read_end(&path, self.meta.catalogue_file).await?;
             let decoded = Catalogue::decode(&bytes);
-            let catalogue = decoded.map_err(|source| ReadError::Catalogue { file: path.clone(), source })?;
+            let catalogue = decoded.map_err(|source| ReadError::Catalogue {
+                file: path.clone(),
+                source,
+            })?;
             let memory = catalogue.memory();
             Ok((catalogue, memory))
         };
-        self.reader.cache.metadata(self.meta.id, BlockFile::Catalogue, open).await
+        self.reader
+            .cache
+            .metadata(self.meta.id, BlockFile::Catalogue, open)
+            .await
     }
 
     /// The column chunks of some leaves of a row group, in their order.
@@ -101,7 +113,8 @@ impl Files {
                 checksum: *contents.checksums.get(*leaf)?,
             })
         };
-        self.pieces(&file.path, leaves.iter().filter_map(piece).collect()).await
+        self.pieces(&file.path, leaves.iter().filter_map(piece).collect())
+            .await
     }
 
     /// The trace table of a row group.
@@ -148,10 +161,17 @@ impl Files {
 
     /// The metadata at the end of a file, or all of a file that has none.
     async fn read_end(&self, path: &Path, file: FileMeta) -> Result<Bytes, ReadError> {
-        let length = if file.footer_bytes == 0 { file.bytes } else { file.footer_bytes };
+        let length = if file.footer_bytes == 0 {
+            file.bytes
+        } else {
+            file.footer_bytes
+        };
         let start = file.bytes.checked_sub(length);
-        let start = start.ok_or_else(|| ReadError::damaged(path, 0, "the log says that its end is longer than it"))?;
-        let mut read = self.fetch(path, &[start..file.bytes]).await?;
+        let start = start
+            .ok_or_else(|| ReadError::damaged(path, 0, "the log says that its end is longer than it"))?;
+        let mut read = self
+            .fetch(path, std::slice::from_ref(&(start..file.bytes)))
+            .await?;
         let bytes = read.pop().unwrap_or_default();
         check(path, start, &bytes, file.crc32c)?;
         Ok(bytes)
@@ -220,6 +240,9 @@ fn check(path: &Path, start: u64, bytes: &[u8], stored: u32) -> Result<(), ReadE
     if computed == stored {
         return Ok(());
     }
-    let problem = format!("the checksum of {} bytes is {computed:08x}, {stored:08x} was written", bytes.len());
+    let problem = format!(
+        "the checksum of {} bytes is {computed:08x}, {stored:08x} was written",
+        bytes.len()
+    );
     Err(ReadError::damaged(path, start, problem))
 }

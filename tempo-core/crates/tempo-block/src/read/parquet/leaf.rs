@@ -60,9 +60,12 @@ impl Chunk<'_> {
     }
 
     fn try_decode(&self, selection: Option<RowSelection>) -> Result<Leaf> {
-        let wanted = selection.as_ref().map_or(self.num_rows(), RowSelection::row_count);
+        let wanted = selection
+            .as_ref()
+            .map_or_else(|| self.num_rows(), RowSelection::row_count);
         let levels = self.file.levels(self.leaf)?;
-        let mut reader = ParquetRecordBatchReader::try_new_with_row_groups(levels, self, wanted.max(1), selection)?;
+        let mut reader =
+            ParquetRecordBatchReader::try_new_with_row_groups(levels, self, wanted.max(1), selection)?;
         let mut array = match reader.next() {
             Some(batch) => Arc::clone(batch?.column(0)),
             None => new_empty_array(reader.schema().field(0).data_type()),
@@ -80,7 +83,12 @@ impl Chunk<'_> {
                     Arc::clone(list.values())
                 }
                 DataType::Struct(_) => Arc::clone(array.as_struct().column(0)),
-                _ => return Ok(Leaf { offsets, values: array }),
+                _ => {
+                    return Ok(Leaf {
+                        offsets,
+                        values: array,
+                    });
+                }
             };
         }
     }

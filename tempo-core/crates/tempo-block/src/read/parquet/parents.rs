@@ -26,7 +26,10 @@ pub(super) fn parents(
             return None;
         }
         path.truncate(depth);
-        *parents.get_mut(at)? = path.last().copied().unwrap_or_else(|| without_parent(received, at));
+        *parents.get_mut(at)? = path
+            .last()
+            .copied()
+            .unwrap_or_else(|| without_parent(received, at));
         path.push(row);
     }
     Some(parents)
@@ -75,7 +78,12 @@ mod tests {
     fn parents_are_the_last_row_that_is_less_deep() {
         // Trace 0: a tree of rows 3 → (0, 1 → 4); trace 1: row 2 alone, with a parent elsewhere.
         let received = BinaryArray::from_opt_vec(vec![None, None, Some(&[1; 8]), None, None]);
-        let found = parents(&[0, 0, 1, 0, 0], &[1, 2, 0, 0, 3], &[1, 1, 0, 0, 2], Some(&received));
+        let found = parents(
+            &[0, 0, 1, 0, 0],
+            &[1, 2, 0, 0, 3],
+            &[1, 1, 0, 0, 2],
+            Some(&received),
+        );
         assert_eq!(found.unwrap(), [3, 3, ORPHAN, ROOT, 1]);
     }
 

@@ -39,7 +39,9 @@ impl ChunkReader for Part {
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
         let mut bytes = self.from(start)?;
         if bytes.len() < length {
-            return Err(ParquetError::EOF(format!("{length} bytes at {start} were not read")));
+            return Err(ParquetError::EOF(format!(
+                "{length} bytes at {start} were not read"
+            )));
         }
         Ok(bytes.split_to(length))
     }

@@ -17,7 +17,9 @@ pub(super) fn may_match(group: &ParquetRowGroup, condition: &Condition) -> bool 
         Attribute::Unscoped(key) => [Scope::Span, Scope::Resource]
             .into_iter()
             .any(|scope| attribute(group, scope, key, condition)),
-        Attribute::Intrinsic(intrinsic) => field_of(*intrinsic).is_none_or(|field| intrinsic_field(group, &field, condition)),
+        Attribute::Intrinsic(intrinsic) => {
+            field_of(*intrinsic).is_none_or(|field| intrinsic_field(group, &field, condition))
+        }
         Attribute::Parent(_) => true,
     }
 }
@@ -63,7 +65,9 @@ fn intrinsic_field(group: &ParquetRowGroup, field: &Field, condition: &Condition
 
 fn attribute(group: &ParquetRowGroup, scope: Scope, key: &str, condition: &Condition) -> bool {
     let columns = group.layout().columns_of(scope, key);
-    columns.into_iter().any(|(leaf, kind)| may_hold(group, leaf, kind, condition))
+    columns
+        .into_iter()
+        .any(|(leaf, kind)| may_hold(group, leaf, kind, condition))
         || may_be_listed(group, scope, key)
 }
 

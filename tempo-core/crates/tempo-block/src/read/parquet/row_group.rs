@@ -48,7 +48,6 @@ impl ParquetRowGroup {
         room: MemoryPermit,
     ) -> Result<Self, ReadError> {
         let rows = file.row_group(number)?.0.num_rows() as usize;
-        files.statistics.row_group(rows);
         Ok(Self {
             files,
             file,
@@ -119,13 +118,18 @@ impl ParquetRowGroup {
     }
 
     fn damaged(&self, wanted: &Wanted) -> FetchError {
-        failed(wanted, self.layout().damaged("a column is not of the format's type"))
+        failed(
+            wanted,
+            self.layout().damaged("a column is not of the format's type"),
+        )
     }
 
     /// A column of numbers that every row has.
     fn counts(&self, path: &str, wanted: &Wanted) -> Result<Vec<u32>, FetchError> {
         let leaf = self.leaf_at(path, wanted)?;
-        let counts = leaf.as_ref().and_then(|leaf| all::<UInt32Type>(leaf).map(<[u32]>::to_vec));
+        let counts = leaf
+            .as_ref()
+            .and_then(|leaf| all::<UInt32Type>(leaf).map(<[u32]>::to_vec));
         match counts {
             None if self.rows == 0 => Ok(Vec::new()),
             counts => counts.ok_or_else(|| self.damaged(wanted)),
@@ -161,7 +165,9 @@ impl ParquetRowGroup {
             return Ok(Vec::new());
         }
         let (kinds, values) = (self.leaf(list.kind, wanted)?, self.leaf(list.value, wanted)?);
-        let column = places.column(&kinds, &values).ok_or_else(|| self.damaged(wanted))?;
+        let column = places
+            .column(&kinds, &values)
+            .ok_or_else(|| self.damaged(wanted))?;
         let file = self.file.path.clone();
         let column = column.map_err(|source| failed(wanted, ReadError::Value { file, source }))?;
         Ok(column.parts)
@@ -272,7 +278,10 @@ impl RowGroup for ParquetRowGroup {
     }
 
     async fn load(&self, wanted: &[Wanted]) -> Result<(), ReadError> {
-        let leaves = wanted.iter().flat_map(|wanted| self.layout().leaves_of(wanted)).collect();
+        let leaves = wanted
+            .iter()
+            .flat_map(|wanted| self.layout().leaves_of(wanted))
+            .collect();
         let with_traces = wanted.contains(&Wanted::Ordinals) && self.traces.get().is_none();
         let traces = async {
             if with_traces {

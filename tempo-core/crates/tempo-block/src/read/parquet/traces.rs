@@ -13,7 +13,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use tempo_model::TraceId;
 use tempo_traceql::columns::{ORPHAN, RootSpan, TraceRow};
 
@@ -49,7 +49,10 @@ impl TracesFile {
         })
     }
 
-    fn try_decode(tail: Bytes, file_bytes: u64) -> Result<(ArrowReaderMetadata, Vec<Option<Sbbf>>), ParquetError> {
+    fn try_decode(
+        tail: Bytes,
+        file_bytes: u64,
+    ) -> Result<(ArrowReaderMetadata, Vec<Option<Sbbf>>), ParquetError> {
         let part = Part {
             start: file_bytes.saturating_sub(tail.len() as u64),
             bytes: tail.clone(),
@@ -60,7 +63,7 @@ impl TracesFile {
         let metadata = ArrowReaderMetadata::try_new(Arc::new(footer), options)?;
         let id = metadata.parquet_schema().columns().iter();
         let id = id.zip(0..).find(|(column, _)| column.name() == traces::TRACE_ID);
-        let filter = |group: &parquet::file::metadata::RowGroupMetaData| {
+        let filter = |group: &RowGroupMetaData| {
             let column = id.as_ref().and_then(|(_, leaf)| group.columns().get(*leaf));
             column.map_or(Ok(None), |column| Sbbf::read_from_column_chunk(column, &part))
         };
@@ -87,7 +90,10 @@ impl TracesFile {
     /// Where the columns of a row group lie.
     pub(super) fn row_group_range(&self, row_group: usize) -> Result<Range<u64>, ReadError> {
         let group = self.metadata.metadata().row_groups().get(row_group);
-        let ranges = group.into_iter().flat_map(|group| group.columns()).map(chunk_range);
+        let ranges = group
+            .into_iter()
+            .flat_map(RowGroupMetaData::columns)
+            .map(chunk_range);
         ranges
             .reduce(|all, range| all.start.min(range.start)..all.end.max(range.end))
             .ok_or_else(|| ReadError::damaged(&self.path, 0, format!("there is no row group {row_group}")))
@@ -128,13 +134,17 @@ impl TracesFile {
 
 fn check_row_groups(metadata: &ParquetMetaData, data_bytes: u64) -> Result<(), ParquetError> {
     for (number, group) in metadata.row_groups().iter().enumerate() {
-        let is_inside = |chunk: &parquet::file::metadata::ColumnChunkMetaData| {
-            let start = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
+        let is_inside = |chunk: &ColumnChunkMetaData| {
+            let start = chunk
+                .dictionary_page_offset()
+                .unwrap_or_else(|| chunk.data_page_offset());
             let end = start.checked_add(chunk.compressed_size());
             start >= 0 && end.is_some_and(|end| start <= end && end as u64 <= data_bytes)
         };
         if !(0..i64::from(ORPHAN)).contains(&group.num_rows()) || !group.columns().iter().all(is_inside) {
-            return Err(ParquetError::General(format!("row group {number} is described wrongly")));
+            return Err(ParquetError::General(format!(
+                "row group {number} is described wrongly"
+            )));
         }
     }
     Ok(())
