@@ -54,13 +54,13 @@ impl<T: Send + 'static> Scan<'_, T> {
             return Ok(());
         };
         // Often the newest part is all that is needed.
-        if let Some(found) = self.part(first).await?
+        if let Some(found) = self.part(*first).await?
             && !take(found, rest.first())
         {
             return Ok(());
         }
         let mut next = rest.iter().skip(1);
-        let mut results = futures::stream::iter(rest)
+        let mut results = futures::stream::iter(rest.iter().copied())
             .map(|part| self.part(part))
             .buffered(AT_ONCE);
         while let Some(found) = results.try_next().await? {
@@ -75,7 +75,7 @@ impl<T: Send + 'static> Scan<'_, T> {
     }
 
     /// What a part gives; `None` when it cannot match.
-    async fn part(&self, part: &RowGroupSummary) -> Result<Option<T>, ScanError> {
+    async fn part(&self, part: RowGroupSummary) -> Result<Option<T>, ScanError> {
         let group: Arc<dyn RowGroup> = match self.source {
             Source::Head(head) => Arc::clone(head) as Arc<dyn RowGroup>,
             Source::Block(block) => block.row_group(part.number).await?,
