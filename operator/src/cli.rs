@@ -13,6 +13,7 @@ use crate::{
     environment::Environment,
     manifest::Manifests,
     render, run,
+    standalone::{self, guard},
     validate::{self, Report},
 };
 
@@ -31,6 +32,8 @@ pub struct Cli {
 enum Command {
     /// Reconcile the custom resources of a cluster until told to stop.
     Run(run::Options),
+    /// Run custom resources as processes on this machine, without a cluster.
+    Standalone(standalone::Arguments),
     /// Check custom resources as the operator would.
     Validate(Files),
     /// Print every object that would be applied.
@@ -39,6 +42,9 @@ enum Command {
     Crds(Crds),
     /// Print the version.
     Version,
+    /// End the processes of a standalone that is gone.
+    #[command(hide = true)]
+    Guard,
 }
 
 #[derive(Debug, clap::Args)]
@@ -60,10 +66,12 @@ impl Cli {
     pub async fn execute(self) -> ExitCode {
         let outcome = match self.command {
             Command::Run(options) => run_in_cluster(options).await,
+            Command::Standalone(arguments) => standalone::standalone(arguments).await,
             Command::Validate(files) => validate_files(&files),
             Command::Render(files) => render_files(&files),
             Command::Crds(crds) => write_definitions(crds.dir.as_deref()),
             Command::Version => print(&format!("tempo-operator {}\n", env!("CARGO_PKG_VERSION"))),
+            Command::Guard => guard::guard().await.map_err(Into::into),
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,

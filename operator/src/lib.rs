@@ -26,6 +26,7 @@ pub mod render;
 pub mod run;
 pub mod sizing;
 pub mod stack;
+pub mod standalone;
 pub mod storage_secret;
 pub mod validate;
 pub mod validation;

@@ -242,7 +242,8 @@ fn container(collector: &ValidatedCollector) -> Container {
     }
 }
 
-const HEALTH_PORT: &str = "health-check";
+/// Name of the port of the `health_check` extension.
+pub const HEALTH_PORT: &str = "health-check";
 
 fn container_ports(collector: &ValidatedCollector) -> Vec<ContainerPort> {
     let receivers = collector.ports.iter().map(|port| ContainerPort {

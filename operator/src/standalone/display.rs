@@ -1,0 +1,129 @@
+//! The live table, or plain lines where standard output is no terminal.
+
+use std::{
+    collections::BTreeMap,
+    io::{IsTerminal, Write},
+    time::Duration,
+};
+
+use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
+use tokio::{sync::watch, time::sleep};
+
+use super::board::{State, View};
+
+/// The table is not drawn more often.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// Shows the view until whoever writes it is gone.
+pub(super) async fn show(mut view: watch::Receiver<View>) {
+    let mut screen = Screen::new();
+    loop {
+        let shown = view.borrow_and_update().clone();
+        // Whoever closed the other end of standard output does not want to read on.
+        let _ = screen.show(&shown);
+        if view.changed().await.is_err() {
+            return;
+        }
+        sleep(PERIOD).await;
+    }
+}
+
+struct Screen {
+    terminal: bool,
+    /// Lines of the table on the screen.
+    lines: usize,
+    states: BTreeMap<String, State>,
+    notes: Vec<String>,
+    problem: Option<String>,
+    was_ready: bool,
+}
+
+impl Screen {
+    fn new() -> Self {
+        Self {
+            terminal: std::io::stdout().is_terminal(),
+            lines: 0,
+            states: BTreeMap::new(),
+            notes: Vec::new(),
+            problem: None,
+            was_ready: false,
+        }
+    }
+
+    fn show(&mut self, view: &View) -> std::io::Result<()> {
+        if view.rows.is_empty() {
+            return Ok(());
+        }
+        let text = if self.terminal {
+            self.table(view)
+        } else {
+            self.changes(view)
+        };
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+
+    /// The whole view, drawn over the one before.
+    fn table(&mut self, view: &View) -> String {
+        let text = table(view);
+        let above = match self.lines {
+            0 => String::new(),
+            lines => format!("\x1b[{lines}F\x1b[J"),
+        };
+        self.lines = text.lines().count();
+        format!("{above}{text}")
+    }
+
+    /// What differs from the view before, a line each.
+    fn changes(&mut self, view: &View) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        if self.notes != view.notes {
+            lines.extend(view.notes.iter().cloned());
+            self.notes.clone_from(&view.notes);
+        }
+        if self.problem != view.problem {
+            lines.extend(view.problem.clone());
+            self.problem.clone_from(&view.problem);
+        }
+        for (name, row) in &view.rows {
+            if self.states.insert(name.clone(), row.state.clone()).as_ref() != Some(&row.state) {
+                lines.push(format!("{name}: {}", row.state));
+            }
+        }
+        if view.all_ready() && !self.was_ready {
+            for (name, row) in view.rows.iter().filter(|(_, row)| !row.addresses.is_empty()) {
+                lines.push(format!("{name}: {}", row.addresses.join(", ")));
+            }
+            lines.push("everything is ready; Ctrl-C stops it".to_owned());
+        }
+        self.was_ready = view.all_ready();
+        lines.into_iter().map(|line| format!("{line}\n")).collect()
+    }
+}
+
+fn table(view: &View) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(["component", "state", "restarts", "address"]);
+    for (name, row) in &view.rows {
+        table.add_row([
+            name.clone(),
+            row.state.to_string(),
+            row.restarts.to_string(),
+            row.addresses.join("\n"),
+        ]);
+    }
+    let mut lines = vec![table.to_string()];
+    lines.extend(view.notes.iter().cloned());
+    lines.extend(view.problem.clone());
+    let hint = if view.all_ready() {
+        "everything is ready; `make demo` in another terminal sends traces; Ctrl-C stops all"
+    } else {
+        "starting; Ctrl-C stops all"
+    };
+    lines.push(hint.to_owned());
+    lines.into_iter().map(|line| format!("{line}\n")).collect()
+}
