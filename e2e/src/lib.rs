@@ -14,4 +14,4 @@ pub use binaries::{binary, repository, tool};
 pub use engine::Engine;
 pub use minio::Minio;
 pub use python::send_traces;
-pub use standalone::Standalone;
+pub use standalone::{Standalone, is_running};

@@ -102,6 +102,23 @@ impl Standalone {
         Ok(found)
     }
 
+    /// Ends the child whose command line has all of `words`, without a chance to clean up; its process id.
+    pub async fn kill_child(&self, words: &[&str]) -> Result<u32> {
+        let children = self.children(words)?;
+        let [child] = children.as_slice() else {
+            bail!("{} children have {words:?} in their command line", children.len());
+        };
+        ensure!(signal("KILL", *child).await?, "the child has ended already");
+        Ok(*child)
+    }
+
+    /// Ends standalone itself without a chance to clean up; the process ids of the children that it had.
+    pub async fn kill(mut self) -> Result<Vec<u32>> {
+        let children = self.children(&[])?;
+        self.process.kill().await?;
+        Ok(children)
+    }
+
     /// Everything that standalone and its components logged.
     pub fn logs(&self) -> String {
         let mut files: Vec<PathBuf> = vec![self.data().join("standalone.log")];
@@ -137,6 +154,13 @@ pub(crate) async fn signal(name: &str, process: u32) -> Result<bool> {
         .status()
         .await?;
     Ok(status.success())
+}
+
+/// Whether a process runs: it exists, and is not just waiting for its parent to take notice of its end.
+pub fn is_running(process: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let state = status.lines().find_map(|line| line.strip_prefix("State:"));
+    state.is_some_and(|state| !state.trim_start().starts_with('Z'))
 }
 
 fn parent_of(process: &Path) -> Option<u32> {

@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     crd,
+    ensure_bucket::{EnsureBucket, ensure_bucket},
     environment::Environment,
     manifest::Manifests,
     render, run,
@@ -40,6 +41,8 @@ enum Command {
     Render(Files),
     /// Write the CustomResourceDefinitions.
     Crds(Crds),
+    /// Create buckets in an S3 server: what the bucket Job of a managed MinIO runs.
+    EnsureBucket(EnsureBucket),
     /// Print the version.
     Version,
     /// End the processes of a standalone that is gone.
@@ -70,6 +73,7 @@ impl Cli {
             Command::Validate(files) => validate_files(&files),
             Command::Render(files) => render_files(&files),
             Command::Crds(crds) => write_definitions(crds.dir.as_deref()),
+            Command::EnsureBucket(arguments) => make_buckets(&arguments).await,
             Command::Version => print(&format!("tempo-operator {}\n", env!("CARGO_PKG_VERSION"))),
             Command::Guard => guard::guard().await.map_err(Into::into),
         };
@@ -83,12 +87,22 @@ impl Cli {
     }
 }
 
-async fn run_in_cluster(options: run::Options) -> anyhow::Result<()> {
+/// Logs to standard error.
+fn log() {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG)))
         .with_writer(std::io::stderr)
         .init();
+}
+
+async fn run_in_cluster(options: run::Options) -> anyhow::Result<()> {
+    log();
     Ok(run::run(options, environment()?).await?)
+}
+
+async fn make_buckets(arguments: &EnsureBucket) -> anyhow::Result<()> {
+    log();
+    Ok(ensure_bucket(arguments).await?)
 }
 
 fn validate_files(files: &Files) -> anyhow::Result<()> {

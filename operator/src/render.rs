@@ -2,7 +2,8 @@
 
 use crate::{
     environment::Environment,
-    manifest::{Manifests, kinds::ConstructError, offline},
+    kind::PlanError,
+    manifest::{Manifests, offline},
     validate,
 };
 
@@ -24,7 +25,7 @@ pub enum RenderError {
         /// The resource and where it stands.
         resource: String,
         /// What is wrong.
-        source: ConstructError,
+        source: PlanError,
         /// What to give besides, if that may help.
         hint: String,
     },
@@ -47,8 +48,8 @@ pub fn render(manifests: &Manifests, environment: &Environment) -> Result<Render
     for manifest in &manifests.resources {
         let resource = manifest.resource.as_ref();
         let found = offline::find(resource, manifests);
-        let construction = resource
-            .construct(&found.dereferenced, environment)
+        let planned = resource
+            .plan(&found.dereferenced, environment)
             .map_err(|source| RenderError::Construct {
                 resource: manifest.to_string(),
                 source,
@@ -58,7 +59,7 @@ pub fn render(manifests: &Manifests, environment: &Environment) -> Result<Render
             resource: manifest.to_string(),
             reason,
         };
-        let objects = construction
+        let objects = planned
             .resources
             .to_json()
             .map_err(|error| write_error(error.to_string()))?;
@@ -67,7 +68,7 @@ pub fn render(manifests: &Manifests, environment: &Environment) -> Result<Render
             rendered.text.push_str("---\n");
             rendered.text.push_str(&text);
         }
-        let notices = construction.notices.iter();
+        let notices = planned.notices.iter();
         rendered
             .notices
             .extend(notices.map(|notice| format!("{manifest}: {}", validate::line(notice))));

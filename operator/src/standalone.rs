@@ -1,9 +1,9 @@
 //! `tempo-operator standalone`: custom resources run as processes on this machine, without a cluster.
 //!
 //! ```text
-//! files ─ plan (the operator's own validate and build, then the overlay) ─► Plan ─ fleet ─► processes
+//! files ─ layout (the operator's own validate and build, then the overlay) ─► Layout ─ fleet ─► processes
 //!   ▲ looked at every second                                                       │ board
-//!   └──────────────── changed: a new plan                                          ▼
+//!   └──────────────── changed: a new layout                                        ▼
 //!                                                                             display (table)
 //! ```
 //!
@@ -15,11 +15,11 @@ mod board;
 mod display;
 mod fleet;
 pub mod guard;
+mod layout;
 mod network;
-pub mod overlay;
-mod plan;
+mod overlay;
 mod ports;
-pub mod process;
+mod process;
 mod storage;
 mod supervisor;
 mod variables;
@@ -38,7 +38,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{board::Board, fleet::Fleet, plan::plan, ports::Ports};
+use self::{board::Board, fleet::Fleet, layout::layout, ports::Ports};
 use crate::{environment::Environment, manifest::documents};
 
 /// How often files are looked at.
@@ -71,7 +71,7 @@ pub async fn standalone(arguments: Arguments) -> anyhow::Result<()> {
     let board = Board::default();
     let mut ports = Ports::new(arguments.port_offset);
     let mut seen = fingerprint(&arguments.files);
-    let first = plan(&arguments.files, &data, &mut ports, &environment).await?;
+    let first = layout(&arguments.files, &data, &mut ports, &environment).await?;
     let mut fleet = Fleet::new(&data, board.clone(), kill)?;
     let display = tokio::spawn(display::show(board.subscribe()));
     let mut outcome = fleet.apply(first).await;
@@ -87,7 +87,7 @@ pub async fn standalone(arguments: Arguments) -> anyhow::Result<()> {
             continue;
         }
         seen = now;
-        match plan(&arguments.files, &data, &mut ports, &environment).await {
+        match layout(&arguments.files, &data, &mut ports, &environment).await {
             Ok(changed) => outcome = fleet.apply(changed).await,
             Err(error) => board.change(|view| {
                 view.problem = Some(format!(

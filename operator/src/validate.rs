@@ -25,15 +25,10 @@ pub fn report(manifests: &Manifests, environment: &Environment) -> Report {
         let resource = manifest.resource.as_ref();
         let found = offline::find(resource, manifests);
         let absent = found.absent.clone();
-        match resource.construct(&found.with_stand_ins(resource), environment) {
-            Ok(construction) => {
+        match resource.plan(&found.with_stand_ins(resource), environment) {
+            Ok(planned) => {
                 lines.push(format!("{manifest}: valid"));
-                lines.extend(
-                    construction
-                        .notices
-                        .iter()
-                        .map(|notice| format!("  {}", line(notice))),
-                );
+                lines.extend(planned.notices.iter().map(|notice| format!("  {}", line(notice))));
             }
             Err(error) => {
                 invalid += 1;

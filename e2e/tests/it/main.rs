@@ -1,6 +1,7 @@
 //! User stories against the built binaries, and the rules that hold across crates.
 
 mod arrows;
+mod kills;
 mod minio;
 mod quickstart;
 mod telemetrygen;

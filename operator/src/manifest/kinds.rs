@@ -1,4 +1,4 @@
-//! The kinds of custom resources, with the pure steps of a reconcile: references → validate → build.
+//! The kinds of custom resources that files may hold.
 
 use std::fmt::Debug;
 
@@ -8,18 +8,13 @@ use serde_json::Value;
 
 use super::typed::{FieldError, typed};
 use crate::{
-    collector,
-    configuration::BuildError,
     crd::{Collector, TempoStack},
     environment::Environment,
-    kubernetes::{
-        owner::Owner,
-        resources::{Prepared, Resources},
-    },
+    kind::{Kind, Plan, PlanError},
+    kubernetes::owner::Owner,
     object_storage::StorageRequest,
     references::{Dereferenced, References},
     stack,
-    validation::{Notice, ValidationError},
 };
 
 type Parse = fn(Value) -> Result<Box<dyn CustomResource>, FieldError>;
@@ -30,7 +25,7 @@ pub const KINDS: [(&str, Parse); 2] = [
     ("Collector", parse::<Collector>),
 ];
 
-fn parse<K: CustomResource + DeserializeOwned + 'static>(
+fn parse<K: Offline + DeserializeOwned + Debug + Send + Sync + 'static>(
     value: Value,
 ) -> Result<Box<dyn CustomResource>, FieldError> {
     Ok(Box::new(typed::<K>(value)?))
@@ -41,59 +36,18 @@ pub(super) fn names() -> String {
     KINDS.map(|(name, _)| name).join(", ")
 }
 
-/// A custom resource on its way to objects.
-pub trait CustomResource: Debug + Send + Sync {
-    /// Its identity.
-    fn owner(&self) -> Owner;
-
-    /// What it points to.
-    fn references(&self) -> References;
-
-    /// The object store that it names by a Secret, if any.
+/// What a kind has to say where there is no cluster, besides [`Kind`].
+pub trait Offline: Kind {
+    /// The object store that the resource names by a Secret, if any.
     fn storage_request(&self) -> Option<StorageRequest<'_>> {
         None
     }
 
-    /// Puts itself among what others may point to.
+    /// Puts the resource among what others may point to.
     fn be_found(&self, _: &mut Dereferenced) {}
-
-    /// Validates it against what was found, and builds its objects.
-    fn construct(
-        &self,
-        found: &Dereferenced,
-        environment: &Environment,
-    ) -> Result<Construction, ConstructError>;
 }
 
-/// The objects of a custom resource.
-#[derive(Clone, Debug)]
-pub struct Construction {
-    /// What the owner of the resource should know.
-    pub notices: Vec<Notice>,
-    /// The objects.
-    pub resources: Resources<Prepared>,
-}
-
-/// A custom resource without objects.
-#[derive(Debug, thiserror::Error)]
-pub enum ConstructError {
-    /// It does not describe something that can be built.
-    #[error("{path}: {0}", path = .0.path)]
-    Invalid(#[from] ValidationError),
-    /// It is valid, and an object could not be made nevertheless.
-    #[error(transparent)]
-    Build(#[from] BuildError),
-}
-
-impl CustomResource for TempoStack {
-    fn owner(&self) -> Owner {
-        Owner::of(self)
-    }
-
-    fn references(&self) -> References {
-        stack::validate::references(self)
-    }
-
+impl Offline for TempoStack {
     fn storage_request(&self) -> Option<StorageRequest<'_>> {
         stack::validate::storage_request(&self.spec)
     }
@@ -101,38 +55,46 @@ impl CustomResource for TempoStack {
     fn be_found(&self, found: &mut Dereferenced) {
         found.tempo_stacks.insert(self.name_any(), self.clone());
     }
-
-    fn construct(
-        &self,
-        found: &Dereferenced,
-        environment: &Environment,
-    ) -> Result<Construction, ConstructError> {
-        let stack = stack::validate::validate(self, found, environment)?;
-        Ok(Construction {
-            resources: stack::build::build(&stack)?,
-            notices: stack.notices,
-        })
-    }
 }
 
-impl CustomResource for Collector {
+impl Offline for Collector {}
+
+/// A custom resource of any kind.
+pub trait CustomResource: Debug + Send + Sync {
+    /// Its identity.
+    fn owner(&self) -> Owner;
+
+    /// See [`Kind::references`].
+    fn references(&self) -> References;
+
+    /// See [`Kind::plan`].
+    fn plan(&self, found: &Dereferenced, environment: &Environment) -> Result<Plan, PlanError>;
+
+    /// See [`Offline::storage_request`].
+    fn storage_request(&self) -> Option<StorageRequest<'_>>;
+
+    /// See [`Offline::be_found`].
+    fn be_found(&self, found: &mut Dereferenced);
+}
+
+impl<K: Offline + Debug + Send + Sync> CustomResource for K {
     fn owner(&self) -> Owner {
         Owner::of(self)
     }
 
     fn references(&self) -> References {
-        collector::validate::references(self)
+        Kind::references(self)
     }
 
-    fn construct(
-        &self,
-        found: &Dereferenced,
-        environment: &Environment,
-    ) -> Result<Construction, ConstructError> {
-        let collector = collector::validate::validate(self, found, environment)?;
-        Ok(Construction {
-            resources: collector::build::build(&collector),
-            notices: collector.notices,
-        })
+    fn plan(&self, found: &Dereferenced, environment: &Environment) -> Result<Plan, PlanError> {
+        Kind::plan(self, found, environment)
+    }
+
+    fn storage_request(&self) -> Option<StorageRequest<'_>> {
+        Offline::storage_request(self)
+    }
+
+    fn be_found(&self, found: &mut Dereferenced) {
+        Offline::be_found(self, found);
     }
 }

@@ -1,4 +1,4 @@
-//! All processes: brought in line with a plan, and stopped in order.
+//! All processes: brought in line with a layout, and stopped in order.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     board::{Board, Row, State},
     guard::Guard,
-    plan::{Plan, Planned, Stage},
+    layout::{Layout, Placed, Stage},
     process::Directory,
     supervisor::{Ending, Launch, supervise},
 };
@@ -21,7 +21,7 @@ use super::{
 /// A log that is larger is set aside when its process starts.
 const LARGEST_LOG: u64 = 16 << 20;
 
-/// A plan that cannot be carried out.
+/// A layout that cannot be carried out.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FleetError {
     /// A program is nowhere.
@@ -60,7 +60,7 @@ pub(super) struct Fleet {
 
 #[derive(Debug)]
 struct Running {
-    planned: Planned,
+    placed: Placed,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -78,17 +78,18 @@ impl Fleet {
         })
     }
 
-    /// Starts, restarts and stops processes until what runs is what is planned. What has not changed goes on.
-    pub(super) async fn apply(&mut self, plan: Plan) -> Result<(), FleetError> {
-        let programs = plan
+    /// Starts, restarts and stops processes until what runs is what is placed. What has not changed goes on.
+    pub(super) async fn apply(&mut self, layout: Layout) -> Result<(), FleetError> {
+        let programs = layout
             .processes
             .iter()
             .map(program)
             .collect::<Result<Vec<_>, _>>()?;
         let goes_on = |running: &Running| {
-            plan.processes
+            layout
+                .processes
                 .iter()
-                .any(|planned| same(planned, &running.planned))
+                .any(|placed| same(placed, &running.placed))
         };
         let ending: Vec<String> = self
             .running
@@ -99,26 +100,26 @@ impl Fleet {
         self.stop(&ending).await;
         self.board.change(|view| {
             let before: BTreeMap<String, Row> = std::mem::take(&mut view.rows).into_iter().collect();
-            view.rows = plan
+            view.rows = layout
                 .processes
                 .iter()
-                .map(|planned| row(planned, &before))
+                .map(|placed| row(placed, &before))
                 .collect();
-            view.notes = plan.notes;
+            view.notes = layout.notes;
             view.problem = None;
         });
-        for (planned, program) in plan.processes.into_iter().zip(programs) {
-            self.put_files(&planned)?;
-            if !self.running.contains_key(&planned.process.name) {
-                self.start(planned, program)?;
+        for (placed, program) in layout.processes.into_iter().zip(programs) {
+            self.put_files(&placed)?;
+            if !self.running.contains_key(&placed.process.name) {
+                self.start(placed, program)?;
             }
         }
         Ok(())
     }
 
-    fn start(&mut self, planned: Planned, program: PathBuf) -> Result<(), FleetError> {
-        let name = planned.process.name.clone();
-        for (path, directory) in &planned.process.directories {
+    fn start(&mut self, placed: Placed, program: PathBuf) -> Result<(), FleetError> {
+        let name = placed.process.name.clone();
+        for (path, directory) in &placed.process.directories {
             if *directory == Directory::Scratch {
                 clear(Path::new(path), &self.data)?;
             }
@@ -126,7 +127,7 @@ impl Fleet {
         }
         let stop = CancellationToken::new();
         let launch = Launch {
-            planned: planned.clone(),
+            placed: placed.clone(),
             program,
             log: self.log(&name)?,
             group: self.guard.group(),
@@ -136,13 +137,13 @@ impl Fleet {
             kill: self.kill.clone(),
         };
         let task = tokio::spawn(supervise(launch, self.board.clone(), ending));
-        self.running.insert(name, Running { planned, stop, task });
+        self.running.insert(name, Running { placed, stop, task });
         Ok(())
     }
 
-    fn put_files(&self, planned: &Planned) -> Result<(), FleetError> {
-        make_folder(&planned.folder)?;
-        for (path, text) in &planned.process.files {
+    fn put_files(&self, placed: &Placed) -> Result<(), FleetError> {
+        make_folder(&placed.folder)?;
+        for (path, text) in &placed.process.files {
             put_file(Path::new(path), text)?;
         }
         Ok(())
@@ -168,7 +169,7 @@ impl Fleet {
                 .filter(|name| {
                     self.running
                         .get(*name)
-                        .is_some_and(|running| running.planned.stage == stage)
+                        .is_some_and(|running| running.placed.stage == stage)
                 })
                 .cloned()
                 .collect::<Vec<_>>()
@@ -194,19 +195,19 @@ impl Fleet {
 }
 
 /// Whether a process can go on: its files are read again while it runs, or are part of its revision.
-fn same(one: &Planned, other: &Planned) -> bool {
+fn same(one: &Placed, other: &Placed) -> bool {
     let mut one = one.clone();
     one.process.files.clone_from(&other.process.files);
     one == *other
 }
 
-fn row(planned: &Planned, before: &BTreeMap<String, Row>) -> (String, Row) {
-    let name = &planned.process.name;
+fn row(placed: &Placed, before: &BTreeMap<String, Row>) -> (String, Row) {
+    let name = &placed.process.name;
     let (state, restarts) = match before.get(name) {
         Some(row) if row.state != State::Stopping => (row.state.clone(), row.restarts),
         _ => (State::Starting, 0),
     };
-    let addresses = planned.addresses.clone();
+    let addresses = placed.addresses.clone();
     (
         name.clone(),
         Row {
@@ -218,8 +219,8 @@ fn row(planned: &Planned, before: &BTreeMap<String, Row>) -> (String, Row) {
 }
 
 /// The program of a process: beside this one, then on PATH.
-fn program(planned: &Planned) -> Result<PathBuf, FleetError> {
-    let name = planned.process.command.first().map_or("", String::as_str);
+fn program(placed: &Placed) -> Result<PathBuf, FleetError> {
+    let name = placed.process.command.first().map_or("", String::as_str);
     let beside = std::env::current_exe()
         .ok()
         .and_then(|program| Some(program.parent()?.to_owned()));

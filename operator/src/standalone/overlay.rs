@@ -24,27 +24,27 @@ use crate::{
 };
 
 /// Where everything listens.
-pub const LOOPBACK: &str = "127.0.0.1";
+pub(super) const LOOPBACK: &str = "127.0.0.1";
 /// The port of the Collector's own metrics, which its pods do not declare.
-pub const COLLECTOR_METRICS_PORT: u16 = 8888;
+pub(super) const COLLECTOR_METRICS_PORT: u16 = 8888;
 
 /// Where a process and its peers are on this machine.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Placement {
+pub(super) struct Placement {
     /// Port on this machine by port of the pod.
-    pub ports: BTreeMap<u16, u16>,
+    pub(super) ports: BTreeMap<u16, u16>,
     /// Address on this machine by `service:port`, in every spelling of the Service's name.
-    pub peers: BTreeMap<String, String>,
+    pub(super) peers: BTreeMap<String, String>,
     /// Addresses of the members of the gossip.
-    pub gossip: Vec<String>,
+    pub(super) gossip: Vec<String>,
     /// Path on this machine by path of a volume in the container.
-    pub paths: BTreeMap<String, String>,
+    pub(super) paths: BTreeMap<String, String>,
     /// The folder that takes the object store's place, if one does.
-    pub storage: Option<String>,
+    pub(super) storage: Option<String>,
 }
 
 /// The process as it runs on this machine.
-pub fn overlay(process: &Process, placement: &Placement) -> Process {
+pub(super) fn overlay(process: &Process, placement: &Placement) -> Process {
     let mut process = process.clone();
     for word in &mut process.command {
         *word = placement.word(word);
@@ -206,3 +206,6 @@ fn paths_of_engine() -> Value {
     let defaults = local_storage("traces");
     json!({"local": {"path": defaults.local.path}, "wal": {"path": defaults.wal.path}})
 }
+
+#[cfg(test)]
+mod tests;

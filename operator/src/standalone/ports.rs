@@ -129,7 +129,12 @@ fn owner_of(port: u16) -> Option<String> {
     let sockets = listening_sockets(port);
     for entry in std::fs::read_dir("/proc").ok()?.filter_map(Result::ok) {
         let process = entry.path();
-        if has_socket(&process, &sockets) {
+        // Besides the processes there are names for the one that asks.
+        let is_process = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|id| id.parse::<u32>().is_ok());
+        if is_process && has_socket(&process, &sockets) {
             let id = entry.file_name().to_string_lossy().into_owned();
             let command = std::fs::read(process.join("cmdline")).unwrap_or_default();
             let command = String::from_utf8_lossy(&command).replace('\0', " ");

@@ -23,36 +23,36 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// A process that is to run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Process {
+pub(super) struct Process {
     /// Name of its pod; with the namespace's where that is not `default`, and the container's where there are several.
-    pub name: String,
+    pub(super) name: String,
     /// Namespace of its pod.
-    pub namespace: String,
+    pub(super) namespace: String,
     /// Labels of its pod.
-    pub labels: Labels,
+    pub(super) labels: Labels,
     /// Number of its pod among the replicas.
-    pub ordinal: i32,
+    pub(super) ordinal: i32,
     /// Command and arguments.
-    pub command: Vec<String>,
+    pub(super) command: Vec<String>,
     /// Environment variables.
-    pub environment: BTreeMap<String, String>,
+    pub(super) environment: BTreeMap<String, String>,
     /// Content of files by absolute path.
-    pub files: BTreeMap<String, String>,
+    pub(super) files: BTreeMap<String, String>,
     /// Directories that it may write, by absolute path.
-    pub directories: BTreeMap<String, Directory>,
+    pub(super) directories: BTreeMap<String, Directory>,
     /// What it listens on.
-    pub ports: Vec<Port>,
+    pub(super) ports: Vec<Port>,
     /// What tells whether it is ready.
-    pub readiness: Option<Readiness>,
+    pub(super) readiness: Option<Readiness>,
     /// How long it may take to stop.
-    pub grace: Duration,
+    pub(super) grace: Duration,
     /// Changes when the process must be started anew.
-    pub revision: String,
+    pub(super) revision: String,
 }
 
 /// A directory that a process may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Directory {
+pub(super) enum Directory {
     /// It outlives the process: a claim.
     Kept,
     /// It goes with the pod.
@@ -61,25 +61,25 @@ pub enum Directory {
 
 /// A port of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Port {
+pub(super) struct Port {
     /// Its name.
-    pub name: String,
+    pub(super) name: String,
     /// Its number.
-    pub number: u16,
+    pub(super) number: u16,
 }
 
 /// A path that answers 200 when the process is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Readiness {
+pub(super) struct Readiness {
     /// Number of the port.
-    pub port: u16,
+    pub(super) port: u16,
     /// The path.
-    pub path: String,
+    pub(super) path: String,
 }
 
 /// A container that cannot be started.
 #[derive(Debug, thiserror::Error)]
-pub enum ProcessError {
+pub(super) enum ProcessError {
     /// An environment variable comes from nowhere.
     #[error("pod {pod}: {source}")]
     Variable {
@@ -111,16 +111,16 @@ pub enum ProcessError {
 
 /// What pods can be given: what was found for the custom resource, and what was built for it.
 #[derive(Clone, Debug, Default)]
-pub struct Sources {
+pub(super) struct Sources {
     /// Secrets by name.
-    pub secrets: BTreeMap<String, SecretData>,
+    pub(super) secrets: BTreeMap<String, SecretData>,
     /// ConfigMaps by name.
-    pub config_maps: BTreeMap<String, ConfigMapData>,
+    pub(super) config_maps: BTreeMap<String, ConfigMapData>,
 }
 
 impl Sources {
     /// The sources of the pods of one custom resource.
-    pub fn of(found: Dereferenced, built: &Resources<Prepared>) -> Self {
+    pub(super) fn of(found: Dereferenced, built: &Resources<Prepared>) -> Self {
         let mut sources = Self {
             secrets: found.secrets,
             config_maps: found.config_maps,
@@ -145,7 +145,10 @@ impl Sources {
 }
 
 /// The processes of all workloads, by name. Jobs are left out: what they prepare is not needed here.
-pub fn processes(resources: &Resources<Prepared>, sources: &Sources) -> Result<Vec<Process>, ProcessError> {
+pub(super) fn processes(
+    resources: &Resources<Prepared>,
+    sources: &Sources,
+) -> Result<Vec<Process>, ProcessError> {
     let mut processes = Vec::new();
     for workload in workloads(resources) {
         for ordinal in 0..workload.replicas {

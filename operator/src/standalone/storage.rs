@@ -27,7 +27,11 @@ pub(super) enum Store {
 }
 
 /// Chooses the store of one custom resource. `absent` is what it points to and is not among the files.
-pub(super) async fn choose(processes: &[Process], resources: &Resources<Prepared>, absent: &[String]) -> Store {
+pub(super) async fn choose(
+    processes: &[Process],
+    resources: &Resources<Prepared>,
+    absent: &[String],
+) -> Store {
     let Some(trace) = processes.iter().find_map(|process| configuration(&process.files)) else {
         return Store::None;
     };

@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     board::{Board, State},
+    layout::Placed,
     overlay::LOOPBACK,
-    plan::Planned,
     process::Readiness,
 };
 
@@ -36,7 +36,7 @@ const INHERITED: [&str; 5] = ["PATH", "HOME", "TMPDIR", "TZ", "RUST_BACKTRACE"];
 #[derive(Clone, Debug)]
 pub(super) struct Launch {
     /// The process.
-    pub(super) planned: Planned,
+    pub(super) placed: Placed,
     /// Its program.
     pub(super) program: PathBuf,
     /// The file that it writes its log to.
@@ -56,9 +56,9 @@ pub(super) struct Ending {
 
 /// Keeps a process running until it is asked to stop; then waits until it has.
 pub(super) async fn supervise(launch: Launch, board: Board, ending: Ending) {
-    let name = &launch.planned.process.name;
+    let name = &launch.placed.process.name;
     tokio::select! {
-        () = board.wait(name, &launch.planned.needs) => {}
+        () = board.wait(name, &launch.placed.needs) => {}
         () = ending.stop.cancelled() => return,
     }
     let mut pause = SHORTEST_PAUSE;
@@ -83,7 +83,7 @@ pub(super) async fn supervise(launch: Launch, board: Board, ending: Ending) {
 }
 
 fn spawn(launch: &Launch) -> std::io::Result<Child> {
-    let process = &launch.planned.process;
+    let process = &launch.placed.process;
     let log = OpenOptions::new().create(true).append(true).open(&launch.log)?;
     let inherited = INHERITED
         .iter()
@@ -93,7 +93,7 @@ fn spawn(launch: &Launch) -> std::io::Result<Child> {
         .env_clear()
         .envs(inherited)
         .envs(&process.environment)
-        .current_dir(&launch.planned.folder)
+        .current_dir(&launch.placed.folder)
         .stdin(Stdio::null())
         .stdout(File::try_clone(&log)?)
         .stderr(log)
@@ -104,7 +104,7 @@ fn spawn(launch: &Launch) -> std::io::Result<Child> {
 
 /// Watches a running process: why it ended, or nothing when it was asked to.
 async fn run(mut child: Child, launch: &Launch, board: &Board, ending: &Ending) -> Option<String> {
-    let process = &launch.planned.process;
+    let process = &launch.placed.process;
     tokio::select! {
         status = child.wait() => return Some(told(status, &launch.log)),
         () = watch(process.readiness.as_ref(), |state| board.set(&process.name, state)) => {}

@@ -1,7 +1,7 @@
 //! From files to what is to run on this machine.
 //!
 //! ```text
-//! files ─► manifests ─► objects ─► processes ─► ports, peers, paths ─► overlay ─► Plan
+//! files ─► manifests ─► objects ─► processes ─► ports, peers, paths ─► overlay ─► Layout
 //! ```
 
 use std::{
@@ -20,8 +20,9 @@ use super::{
 };
 use crate::{
     environment::Environment,
+    kind,
     kubernetes::owner::Owner,
-    manifest::{Manifest, ManifestError, Manifests, kinds::ConstructError, offline},
+    manifest::{Manifest, ManifestError, Manifests, offline},
     minio,
     references::References,
     stack::component::Component,
@@ -30,16 +31,16 @@ use crate::{
 
 /// What is to run.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Plan {
+pub(super) struct Layout {
     /// Processes in the order in which they start; they stop in the opposite order.
-    pub(super) processes: Vec<Planned>,
+    pub(super) processes: Vec<Placed>,
     /// What the user should know, one line each.
     pub(super) notes: Vec<String>,
 }
 
 /// A process that is to run.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Planned {
+pub(super) struct Placed {
     /// The process as it runs on this machine.
     pub(super) process: Process,
     /// Its stage: processes start stage by stage.
@@ -67,7 +68,7 @@ pub(super) enum Stage {
 
 /// Files that cannot be run.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PlanError {
+pub(super) enum LayoutError {
     /// The files cannot be read.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -78,7 +79,7 @@ pub(super) enum PlanError {
         resource: String,
         /// What is wrong.
         #[source]
-        source: ConstructError,
+        source: kind::PlanError,
     },
     /// A container cannot be started here.
     #[error("{resource}: {source}")]
@@ -105,12 +106,12 @@ struct Unplaced {
 }
 
 /// Plans what the files describe, with its data under `data` and ports out of `ports`.
-pub(super) async fn plan(
+pub(super) async fn layout(
     files: &[PathBuf],
     data: &Path,
     ports: &mut Ports,
     environment: &Environment,
-) -> Result<Plan, PlanError> {
+) -> Result<Layout, LayoutError> {
     let manifests = Manifests::read(files)?;
     let mut notes = Vec::new();
     let mut resources = Vec::new();
@@ -127,13 +128,13 @@ pub(super) async fn plan(
         .collect();
     let slots = network::slots(&all);
     let assigned = ports.assign(&slots)?;
-    let mut processes: Vec<Planned> = resources
+    let mut processes: Vec<Placed> = resources
         .iter()
         .flat_map(|resource| resource.processes.iter().map(move |process| (resource, process)))
         .map(|(resource, process)| {
             let folder = data.join("pods").join(&process.name);
             let placement = placement(resource, process, &folder, &all, &services, &assigned);
-            Planned {
+            Placed {
                 stage: stage(process),
                 needs: needs(resource, process, &all),
                 addresses: addresses(process, &slots, &assigned),
@@ -143,7 +144,7 @@ pub(super) async fn plan(
         })
         .collect();
     processes.sort_by(|one, other| (one.stage, &one.process.name).cmp(&(other.stage, &other.process.name)));
-    Ok(Plan { processes, notes })
+    Ok(Layout { processes, notes })
 }
 
 async fn unplaced(
@@ -152,27 +153,27 @@ async fn unplaced(
     data: &Path,
     environment: &Environment,
     notes: &mut Vec<String>,
-) -> Result<Unplaced, PlanError> {
+) -> Result<Unplaced, LayoutError> {
     let resource = manifest.resource.as_ref();
     let owner = resource.owner();
     let found = offline::find(resource, manifests);
     let absent = found.absent.clone();
     let found = found.with_stand_ins(resource);
-    let construction = resource
-        .construct(&found, environment)
-        .map_err(|source| PlanError::Construct {
+    let planned = resource
+        .plan(&found, environment)
+        .map_err(|source| LayoutError::Construct {
             resource: manifest.to_string(),
             source,
         })?;
-    let built = construction.resources;
+    let built = planned.resources;
     let mut processes =
-        process::processes(&built, &Sources::of(found, &built)).map_err(|source| PlanError::Process {
+        process::processes(&built, &Sources::of(found, &built)).map_err(|source| LayoutError::Process {
             resource: manifest.to_string(),
             source,
         })?;
     let title = format!("{} {}", owner.kind, owner.name);
     notes.extend(
-        construction
+        planned
             .notices
             .iter()
             .map(|notice| format!("{title}: {}", validate::line(notice))),
@@ -300,3 +301,6 @@ fn addresses(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

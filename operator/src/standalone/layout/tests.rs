@@ -1,0 +1,156 @@
+//! From files to processes, on the samples and on what cannot be run.
+
+use super::*;
+
+const COLLECTOR: &str = "
+apiVersion: tempo.grafana.com/v1alpha1
+kind: Collector
+metadata: {name: edge}
+spec:
+  config:
+    receivers: {otlp: {protocols: {grpc: {}, http: {}}}}
+    exporters: {debug: {}}
+    service: {pipelines: {traces: {receivers: [otlp], exporters: [debug]}}}
+";
+
+/// Published ports far from what anybody uses, another range for every test.
+fn ports(test: u16) -> Ports {
+    Ports::new(40_000 + 50 * test)
+}
+
+async fn laid_out(text: &str, ports: &mut Ports) -> Result<Layout, LayoutError> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("test.yaml");
+    std::fs::write(&file, text).unwrap();
+    let environment = Environment::from_variables(|_| None).unwrap();
+    layout(&[file], Path::new("/data"), ports, &environment).await
+}
+
+fn stack(name: &str, storage: &str) -> String {
+    format!(
+        "---\napiVersion: tempo.grafana.com/v1alpha1\nkind: TempoStack\nmetadata: {{name: {name}}}\nspec: {{storage: {storage}}}\n"
+    )
+}
+
+fn placed<'a>(layout: &'a Layout, name: &str) -> &'a Placed {
+    let found = layout.processes.iter().find(|placed| placed.process.name == name);
+    found.unwrap_or_else(|| panic!("no process {name}"))
+}
+
+#[tokio::test]
+async fn the_quickstart_is_published_on_the_documented_ports() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/samples/quickstart");
+    let environment = Environment::from_variables(|_| None).unwrap();
+    let layout = layout(&[folder], Path::new("/data"), &mut ports(0), &environment)
+        .await
+        .unwrap();
+    let names: Vec<&str> = layout
+        .processes
+        .iter()
+        .map(|placed| placed.process.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "tempo-quickstart-ingester-0",
+            "tempo-quickstart-compactor-0",
+            "tempo-quickstart-querier-0",
+            "tempo-quickstart-distributor-0",
+            "tempo-quickstart-query-frontend-0",
+            "quickstart-collector-0",
+        ]
+    );
+    assert_eq!(
+        placed(&layout, "tempo-quickstart-query-frontend-0").addresses,
+        ["http://127.0.0.1:43200"]
+    );
+    let collector = placed(&layout, "quickstart-collector-0");
+    assert_eq!(
+        collector.addresses,
+        ["127.0.0.1:44317 (gRPC)", "http://127.0.0.1:44318"]
+    );
+    assert!(
+        collector
+            .needs
+            .contains(&"tempo-quickstart-query-frontend-0".to_owned())
+    );
+    assert!(
+        !collector
+            .needs
+            .contains(&"tempo-quickstart-compactor-0".to_owned())
+    );
+    assert!(layout.notes[0].contains("blocks lie in /data/storage/default.quickstart in MinIO's place"));
+}
+
+#[tokio::test]
+async fn without_a_collector_the_stack_itself_takes_spans_in() {
+    let text = stack("a", "{minio: {}}") + &stack("b", "{secret: {name: bucket, type: s3}}");
+    let mut ports = ports(1);
+    let first = laid_out(&text, &mut ports).await.unwrap();
+    let (of_a, of_b) = (
+        placed(&first, "tempo-a-distributor-0"),
+        placed(&first, "tempo-b-distributor-0"),
+    );
+    assert_eq!(
+        of_a.addresses,
+        ["http://127.0.0.1:44368", "127.0.0.1:44367 (gRPC)"]
+    );
+    assert_ne!(
+        of_a.addresses, of_b.addresses,
+        "the second stack is somewhere else"
+    );
+    assert!(
+        first.notes[1].contains("as Secret \"bucket\" is not among the files"),
+        "{:?}",
+        first.notes
+    );
+    let second = laid_out(&text, &mut ports).await.unwrap();
+    assert_eq!(
+        first.processes, second.processes,
+        "the same again keeps its ports"
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_gives_way_to_a_folder() {
+    let secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: bucket}\nstringData: \
+        {endpoint: 'http://127.0.0.1:9', bucket: b, access_key_id: i, access_key_secret: s}\n";
+    let text = stack("a", "{secret: {name: bucket, type: s3}}") + secret;
+    let layout = laid_out(&text, &mut ports(2)).await.unwrap();
+    assert!(
+        layout.notes[0].contains("127.0.0.1:9 does not answer"),
+        "{:?}",
+        layout.notes
+    );
+    let file = "/data/pods/tempo-a-ingester-0/conf/tempo.yaml";
+    assert!(placed(&layout, "tempo-a-ingester-0").process.files[file].contains("/data/storage/default.a"));
+}
+
+#[tokio::test]
+async fn a_collector_alone_needs_nobody() {
+    let layout = laid_out(COLLECTOR, &mut ports(3)).await.unwrap();
+    assert_eq!(placed(&layout, "edge-collector-0").needs, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_cannot_be_run_is_said() {
+    let variable = COLLECTOR.replace(
+        "  config:",
+        "  env: [{name: KEY, valueFrom: {secretKeyRef: {name: vendor, key: api-key}}}]\n  config:",
+    );
+    let error = laid_out(&variable, &mut ports(4)).await.unwrap_err().to_string();
+    for part in [
+        "Collector default/edge",
+        "pod edge-collector-0",
+        "KEY",
+        "key \"api-key\" of Secret \"vendor\"",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    let unknown = COLLECTOR.replace("exporters: [debug]", "exporters: [other]");
+    let error = laid_out(&unknown, &mut ports(5)).await.unwrap_err().to_string();
+    assert!(
+        error.contains("\"other\" is not defined under exporters"),
+        "{error}"
+    );
+}
