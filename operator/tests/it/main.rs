@@ -1,7 +1,12 @@
 //! Integration tests of the operator: what it generates, and what it makes of the sample resources.
 
+mod cluster;
 mod crds;
+mod lifecycle;
+mod matching;
+mod operator_cases;
 mod samples;
+mod scale;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,496 @@
+//! The life of custom resources in a cluster: what the operator does when something changes.
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    batch::v1::Job,
+    core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount},
+    networking::v1::Ingress,
+    policy::v1::PodDisruptionBudget,
+};
+use kube::ResourceExt;
+use tempo_operator::{
+    crd::{Collector, TempoStack},
+    pod::{CONFIG_HASH, SECRETS_HASH},
+    reconcile::finalizer::FINALIZER,
+};
+
+use crate::cluster::{Space, eventually};
+
+const SECRET: &str = "
+apiVersion: v1
+kind: Secret
+metadata: {name: bucket}
+stringData: {endpoint: 'http://minio:9000', bucket: tempo, access_key_id: tempo, access_key_secret: supersecret}
+";
+
+fn stack(spec: &str) -> String {
+    format!(
+        "{{apiVersion: tempo.grafana.com/v1alpha1, kind: TempoStack, metadata: {{name: shop}}, \
+         spec: {{storage: {{secret: {{name: bucket, type: s3}}}}, storageSize: 200M, {spec}}}}}"
+    )
+}
+
+const COLLECTOR: &str = "
+apiVersion: tempo.grafana.com/v1alpha1
+kind: Collector
+metadata: {name: gateway}
+spec:
+  tempoRef: {kind: TempoStack, name: shop}
+  config:
+    receivers: {otlp: {protocols: {grpc: {}, http: {}}}}
+    service: {pipelines: {traces: {receivers: [otlp]}}}
+";
+
+fn pod_annotation(deployment: &Deployment, name: &str) -> String {
+    let metadata = deployment.spec.template.metadata.as_ref().unwrap();
+    metadata.annotations.as_ref().unwrap()[name].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_comes_up_and_is_reported() {
+    let Some(space) = Space::with_operator("comes-up").await else {
+        return;
+    };
+    space.apply(SECRET).await.unwrap();
+    space
+        .apply(&stack(
+            "template: {metricsGenerator: {enabled: true, remoteWriteURLs: [http://prometheus]}}",
+        ))
+        .await
+        .unwrap();
+    let pending = space.condition::<TempoStack>("shop", "Pending").await;
+    assert_eq!(pending.reason, "PendingComponents");
+    assert!(pending.message.contains("ingester"), "{}", pending.message);
+    let not_built = space.condition::<TempoStack>("shop", "NotBuilt").await;
+    assert!(
+        not_built.message.contains("spec.template.metricsGenerator"),
+        "{}",
+        not_built.message
+    );
+
+    let stack = space
+        .wait::<TempoStack>("shop", "pods of all components", |stack| {
+            let components = &stack.status.as_ref().unwrap().components;
+            [
+                &components.distributor,
+                &components.ingester,
+                &components.querier,
+                &components.query_frontend,
+                &components.compactor,
+            ]
+            .iter()
+            .all(|pods| pods.contains_key("Pending"))
+        })
+        .await;
+    let status = stack.status.clone().unwrap();
+    assert_eq!(status.observed_generation, stack.metadata.generation);
+    assert_eq!(status.tempo_version, env!("CARGO_PKG_VERSION"));
+    assert_eq!(status.operator_version, env!("CARGO_PKG_VERSION"));
+    assert_eq!(stack.finalizers(), [FINALIZER], "its volumes stay");
+    assert!(space.event("PendingComponents").await.contains("ingester"));
+
+    let (code, metrics) = space.ask("/metrics").await;
+    assert_eq!(code, 200);
+    let line = "tempostack_status_condition{stack_namespace=\"comes-up\",stack_name=\"shop\",condition=\"Pending\"} 1";
+    assert!(metrics.contains(line), "{metrics}");
+    assert_eq!(space.ask("/readyz").await.0, 200);
+    assert_eq!(space.ask("/healthz").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_changed_or_deleted_by_others_comes_back() {
+    let Some(space) = Space::with_operator("comes-back").await else {
+        return;
+    };
+    space.apply(SECRET).await.unwrap();
+    space.apply(&stack("")).await.unwrap();
+    space.condition::<TempoStack>("shop", "Pending").await;
+    let old: Service = space.get("tempo-shop-distributor").await;
+    space.delete::<Service>("tempo-shop-distributor").await;
+    space
+        .wait::<Service>("tempo-shop-distributor", "made again", |service| {
+            service.uid() != old.uid()
+        })
+        .await;
+
+    let name = "tempo-shop-querier";
+    space
+        .apply(&format!(
+            "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: {name}}}, spec: {{replicas: 5}}}}"
+        ))
+        .await
+        .unwrap();
+    space
+        .wait::<Deployment>(name, "its replicas again", |querier| {
+            querier.spec.replicas == Some(1)
+        })
+        .await;
+
+    // What others add is theirs.
+    space.apply(&format!("{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: {name}, annotations: {{owner: me}}}}}}")).await.unwrap();
+    let before = space.quiet().await;
+    let querier: Deployment = space.get(name).await;
+    assert_eq!(querier.annotations()["owner"], "me");
+
+    // An object that lost its labels is still the stack's own.
+    space
+        .apply("{apiVersion: v1, kind: Service, metadata: {name: tempo-shop-querier, labels: null}}")
+        .await
+        .unwrap();
+    space
+        .wait::<Service>("tempo-shop-querier", "its labels again", |service| {
+            !service.labels().is_empty()
+        })
+        .await;
+    assert_ne!(space.quiet().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_secret_rolls_the_pods_and_the_configuration() {
+    let Some(space) = Space::with_operator("rolls").await else {
+        return;
+    };
+    space.apply(SECRET).await.unwrap();
+    space.apply(&stack("")).await.unwrap();
+    space.condition::<TempoStack>("shop", "Pending").await;
+    let name = "tempo-shop-distributor";
+    let first: Deployment = space.get(name).await;
+
+    space.apply("{apiVersion: v1, kind: Secret, metadata: {name: bucket}, stringData: {access_key_secret: other}}").await.unwrap();
+    let second = space
+        .wait::<Deployment>(name, "another hash of the secrets", |deployment| {
+            pod_annotation(deployment, SECRETS_HASH) != pod_annotation(&first, SECRETS_HASH)
+        })
+        .await;
+    assert_eq!(
+        pod_annotation(&second, CONFIG_HASH),
+        pod_annotation(&first, CONFIG_HASH)
+    );
+
+    space
+        .apply("{apiVersion: v1, kind: Secret, metadata: {name: bucket}, stringData: {bucket: other}}")
+        .await
+        .unwrap();
+    space
+        .wait::<Deployment>(name, "another hash of the configuration", |deployment| {
+            pod_annotation(deployment, CONFIG_HASH) != pod_annotation(&first, CONFIG_HASH)
+        })
+        .await;
+    let config: ConfigMap = space.get("tempo-shop").await;
+    assert!(config.data.unwrap()["tempo.yaml"].contains("bucket: other"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_or_broken_secret_is_reported_and_then_picked_up() {
+    let Some(space) = Space::with_operator("secret").await else {
+        return;
+    };
+    space.apply(&stack("")).await.unwrap();
+    let missing = space.condition::<TempoStack>("shop", "ConfigurationError").await;
+    assert_eq!(missing.reason, "InvalidStorageConfig");
+    assert!(
+        missing.message.contains("Secret \"bucket\" not found"),
+        "{}",
+        missing.message
+    );
+    assert!(space.event("InvalidStorageConfig").await.contains("not found"));
+    assert_eq!(space.names::<StatefulSet>().await, Vec::<String>::new());
+    let writes = space.quiet().await;
+
+    space
+        .apply("{apiVersion: v1, kind: Secret, metadata: {name: bucket}, stringData: {bucket: tempo}}")
+        .await
+        .unwrap();
+    let broken = eventually("another message", || async {
+        let condition = space.condition::<TempoStack>("shop", "ConfigurationError").await;
+        if condition.message == missing.message {
+            Err("the old one")
+        } else {
+            Ok(condition)
+        }
+    })
+    .await;
+    assert!(broken.message.contains("endpoint"), "{}", broken.message);
+    assert_eq!(broken.last_transition_time, missing.last_transition_time);
+    assert_ne!(space.quiet().await, writes);
+
+    space.apply(SECRET).await.unwrap();
+    space.condition::<TempoStack>("shop", "Pending").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invalid_resource_is_refused_or_reported() {
+    let Some(space) = Space::with_operator("invalid").await else {
+        return;
+    };
+    space.apply(SECRET).await.unwrap();
+    let refused = |text: String, part: &'static str| {
+        let space = &space;
+        async move {
+            let error = space.apply(&text).await.unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    };
+    refused(stack("size: 2x.huge"), "spec.size").await;
+    refused(
+        stack("template: {gateway: {enabled: true}}"),
+        "please configure tenants",
+    )
+    .await;
+    refused(
+        stack("").replace("secret:", "minio: {}, secret:"),
+        "exactly one of storage.secret and storage.minio",
+    )
+    .await;
+    refused(
+        COLLECTOR.replace(
+            "spec:",
+            "spec:\n  volumeClaimTemplates: [{metadata: {name: data}}]",
+        ),
+        "need mode statefulset",
+    )
+    .await;
+
+    space
+        .apply(&stack(
+            "replicationFactor: 3, template: {ingester: {replicas: 1}}",
+        ))
+        .await
+        .unwrap();
+    let reported = space.condition::<TempoStack>("shop", "ConfigurationError").await;
+    assert_eq!(reported.reason, "InvalidConfiguration");
+    assert!(reported.message.contains("quorum"), "{}", reported.message);
+    space
+        .apply(&stack(
+            "replicationFactor: 3, template: {ingester: {replicas: 3}}",
+        ))
+        .await
+        .unwrap();
+    space.condition::<TempoStack>("shop", "Pending").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_mind_prunes() {
+    let Some(space) = Space::with_operator("prunes").await else {
+        return;
+    };
+    space.apply(SECRET).await.unwrap();
+    // Not the operator's, in spite of its labels.
+    space
+        .apply(
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: mine, labels: {app.kubernetes.io/name: tempo, \
+             app.kubernetes.io/instance: shop, app.kubernetes.io/managed-by: tempo-operator}}}",
+        )
+        .await
+        .unwrap();
+    space
+        .apply(&stack(
+            "template: {queryFrontend: {jaegerQuery: {enabled: true, ingress: {type: ingress}}}}",
+        ))
+        .await
+        .unwrap();
+    space
+        .wait::<Ingress>("tempo-shop-query-frontend", "made", |_| true)
+        .await;
+    space
+        .apply(&stack(
+            "template: {queryFrontend: {jaegerQuery: {enabled: false, ingress: {type: none}}}}",
+        ))
+        .await
+        .unwrap();
+    eventually("no Ingress", || async {
+        let left = space.names::<Ingress>().await;
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(left.join(", "))
+        }
+    })
+    .await;
+    let front: Service = space.get("tempo-shop-query-frontend").await;
+    let ports: Vec<_> = front
+        .spec
+        .unwrap()
+        .ports
+        .unwrap()
+        .into_iter()
+        .map(|port| port.name.unwrap())
+        .collect();
+    assert_eq!(ports, ["http", "grpc"]);
+    assert!(space.names::<ConfigMap>().await.contains(&"mine".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_somebody_elses_is_left_alone() {
+    let Some(space) = Space::with_operator("foreign").await else {
+        return;
+    };
+    space.apply(SECRET).await.unwrap();
+    space
+        .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: tempo-shop}, data: {mine: 'yes'}}")
+        .await
+        .unwrap();
+    space.apply(&stack("")).await.unwrap();
+    let failed = space.condition::<TempoStack>("shop", "Failed").await;
+    assert!(
+        failed.message.contains("ConfigMap \"tempo-shop\" exists"),
+        "{}",
+        failed.message
+    );
+    let config: ConfigMap = space.get("tempo-shop").await;
+    assert_eq!(config.data.unwrap().len(), 1);
+    space.delete::<ConfigMap>("tempo-shop").await;
+    space.condition::<TempoStack>("shop", "Pending").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_follows_its_stack() {
+    let Some(space) = Space::with_operator("collector").await else {
+        return;
+    };
+    space.apply(COLLECTOR).await.unwrap();
+    let waits = space
+        .condition::<Collector>("gateway", "ConfigurationError")
+        .await;
+    assert_eq!(waits.reason, "StackNotFound");
+    space.apply(SECRET).await.unwrap();
+    space.apply(&stack("")).await.unwrap();
+    let pending = space.condition::<Collector>("gateway", "Pending").await;
+    assert_eq!(pending.reason, "PendingComponents");
+    let config: ConfigMap = space.get("gateway-collector").await;
+    let text = &config.data.unwrap()["collector.yaml"];
+    assert!(
+        text.contains("tempo-shop-distributor.collector.svc:4317"),
+        "{text}"
+    );
+    let collector = space
+        .wait::<Collector>("gateway", "its scale", |collector| {
+            collector
+                .status
+                .as_ref()
+                .is_some_and(|status| status.scale.status_replicas == "0/1")
+        })
+        .await;
+    assert_eq!(
+        collector.finalizers(),
+        Vec::<String>::new(),
+        "nothing of it stays"
+    );
+    let ports: Vec<i32> = space
+        .get::<Service>("gateway-collector")
+        .await
+        .spec
+        .unwrap()
+        .ports
+        .unwrap()
+        .into_iter()
+        .map(|port| port.port)
+        .collect();
+    assert_eq!(ports, [4317, 4318]);
+
+    space.delete::<Collector>("gateway").await;
+    eventually("no Deployment of the Collector", || async {
+        let left = space.names::<Deployment>().await;
+        if left.iter().any(|name| name == "gateway-collector") {
+            Err("still there")
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_managed_minio_keeps_its_password() {
+    let Some(mut space) = Space::with_operator("minio").await else {
+        return;
+    };
+    let text = "{apiVersion: tempo.grafana.com/v1alpha1, kind: TempoStack, metadata: {name: shop}, \
+                spec: {storage: {minio: {storageSize: 1Gi}}}}";
+    space.apply(text).await.unwrap();
+    space.condition::<TempoStack>("shop", "Pending").await;
+    let secret: Secret = space.get("tempo-shop-minio").await;
+    assert_eq!(secret.data.as_ref().unwrap()["rootPassword"].0.len(), 32);
+    assert_eq!(space.names::<Job>().await.len(), 1);
+    let before = space.quiet().await;
+    space.apply("{apiVersion: tempo.grafana.com/v1alpha1, kind: TempoStack, metadata: {name: shop, annotations: {look: again}}}").await.unwrap();
+    assert_eq!(space.quiet().await, before);
+
+    space.stop_operator().await;
+    space.start_operator().await;
+    let writes = space.quiet().await;
+    assert!(writes.is_empty(), "a restart writes nothing: {writes:?}");
+    let again: Secret = space.get("tempo-shop-minio").await;
+    assert_eq!(again.data, secret.data);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_stack_leaves_its_volumes_and_says_so() {
+    let Some(space) = Space::with_operator("deleted").await else {
+        return;
+    };
+    space.apply(SECRET).await.unwrap();
+    space.apply(&stack("")).await.unwrap();
+    let claim = "data-tempo-shop-ingester-0";
+    space.wait::<PersistentVolumeClaim>(claim, "made", |_| true).await;
+    space.delete::<TempoStack>("shop").await;
+    let note = space.event("VolumesStay").await;
+    assert!(note.contains(claim), "{note}");
+    eventually("nothing left", || async {
+        let mut left = space.names::<Deployment>().await;
+        left.extend(space.names::<StatefulSet>().await);
+        left.extend(space.names::<Service>().await);
+        left.extend(space.names::<PodDisruptionBudget>().await);
+        left.extend(space.names::<TempoStack>().await);
+        let others = ["default", "kube-root-ca.crt"];
+        let accounts = space.names::<ServiceAccount>().await;
+        let config_maps = space.names::<ConfigMap>().await;
+        left.extend(
+            accounts
+                .into_iter()
+                .chain(config_maps)
+                .filter(|name| !others.contains(&name.as_str())),
+        );
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(left.join(", "))
+        }
+    })
+    .await;
+    assert_eq!(space.names::<PersistentVolumeClaim>().await, [claim]);
+    assert_eq!(space.names::<Secret>().await, ["bucket"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_larger_volume_replaces_the_stateful_set_but_not_its_pods() {
+    let Some(space) = Space::with_operator("resized").await else {
+        return;
+    };
+    space.apply(SECRET).await.unwrap();
+    space.apply(&stack("")).await.unwrap();
+    let pod = "tempo-shop-ingester-0";
+    let old = space
+        .wait::<k8s_openapi::api::core::v1::Pod>(pod, "made", |_| true)
+        .await;
+    space.condition::<TempoStack>("shop", "Pending").await;
+    space.apply(&stack("").replace("200M", "1Gi")).await.unwrap();
+    space
+        .wait::<StatefulSet>("tempo-shop-ingester", "the new size", |set| {
+            let claims = set.spec.volume_claim_templates.as_ref().unwrap();
+            let requests = claims[0]
+                .spec
+                .as_ref()
+                .unwrap()
+                .resources
+                .as_ref()
+                .unwrap()
+                .requests
+                .as_ref()
+                .unwrap();
+            requests["storage"].0 == "1Gi"
+        })
+        .await;
+    let pod: k8s_openapi::api::core::v1::Pod = space.get(pod).await;
+    assert_eq!(pod.uid(), old.uid());
+}
