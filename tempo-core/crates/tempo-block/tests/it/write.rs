@@ -1,5 +1,6 @@
 //! Blocks as they are written, read by others: the Parquet library alone, and DuckDB.
 
+mod duckdb;
 mod rebuild;
 mod requests;
 
