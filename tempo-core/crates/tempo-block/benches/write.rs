@@ -54,7 +54,11 @@ fn write(criterion: &mut Criterion) {
     group.finish();
 }
 
-async fn write_once(environment: &Environment, store: &Store, snapshot: &Arc<HeadSnapshot>) -> Arc<BlockMeta> {
+async fn write_once(
+    environment: &Environment,
+    store: &Store,
+    snapshot: &Arc<HeadSnapshot>,
+) -> Arc<BlockMeta> {
     let options = BlockOptions::of_head(Ulid::from(1_u128));
     block(environment, store, &TenantId::single(), snapshot, options)
         .await

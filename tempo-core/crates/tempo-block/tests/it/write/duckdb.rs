@@ -38,7 +38,9 @@ fn int(key: &str, value: i64) -> KeyValue {
 
 fn span(id: u8, parent: &[u8], attributes: Vec<KeyValue>) -> Span {
     Span {
-        trace_id: (0..16).map(|byte| u8::from_str_radix(&TRACE[2 * byte..2 * byte + 2], 16).unwrap()).collect(),
+        trace_id: (0..16)
+            .map(|byte| u8::from_str_radix(&TRACE[2 * byte..2 * byte + 2], 16).unwrap())
+            .collect(),
         span_id: vec![id; 8],
         parent_span_id: parent.to_vec(),
         name: format!("span {id}"),
@@ -64,12 +66,21 @@ fn block(folder: &Path, id: u128, service: &str, spans: Vec<Span>) -> String {
             ..ResourceSpans::default()
         }],
     };
-    let settings = Settings::Local { folder: folder.to_owned() };
+    let settings = Settings::Local {
+        folder: folder.to_owned(),
+    };
     let store = open(&settings).unwrap();
     let environment = Environment::simulated(1, ARRIVAL);
     let snapshot = head_of(&[request]).snapshot();
     let options = BlockOptions::of_head(Ulid::from(id));
-    run(write::block(&environment, &store, &TenantId::single(), &snapshot, options)).unwrap();
+    run(write::block(
+        &environment,
+        &store,
+        &TenantId::single(),
+        &snapshot,
+        options,
+    ))
+    .unwrap();
     let path = BlockFile::Spans.path(&TenantId::single(), options.id);
     folder.join(path.as_ref()).display().to_string()
 }
@@ -91,30 +102,82 @@ fn ask(files: &[String], queries: &[&str]) -> Option<Vec<Json>> {
     let input = serde_json::to_vec(queries).unwrap();
     script.stdin.take().unwrap().write_all(&input).unwrap();
     let output = script.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
 fn three_blocks(folder: &Path) -> Vec<String> {
     let array = Value::ArrayValue(ArrayValue {
-        values: vec![AnyValue { value: Some(Value::IntValue(1)) }],
+        values: vec![AnyValue {
+            value: Some(Value::IntValue(1)),
+        }],
     });
     vec![
         // Keys that differ in case; a status that is a number.
-        block(folder, 1, "shop", vec![
-            span(1, &[], vec![text("userId", "a"), text("userid", "b"), int("http.status_code", 500)]),
-            span(2, &[1; 8], vec![text("user.id", "u1"), int("http.status_code", 200)]),
-        ]),
+        block(
+            folder,
+            1,
+            "shop",
+            vec![
+                span(
+                    1,
+                    &[],
+                    vec![
+                        text("userId", "a"),
+                        text("userid", "b"),
+                        int("http.status_code", 500),
+                    ],
+                ),
+                span(
+                    2,
+                    &[1; 8],
+                    vec![text("user.id", "u1"), int("http.status_code", 200)],
+                ),
+            ],
+        ),
         // The same key with other types; a key that others lack.
-        block(folder, 2, "cart", vec![
-            span(3, &[2; 8], vec![text("http.status_code", "503"), attribute("http.status_code", Value::DoubleValue(0.5))]),
-            span(4, &[3; 8], vec![text("only.here", "x"), text("userid", "c")]),
-        ]),
+        block(
+            folder,
+            2,
+            "cart",
+            vec![
+                span(
+                    3,
+                    &[2; 8],
+                    vec![
+                        text("http.status_code", "503"),
+                        attribute("http.status_code", Value::DoubleValue(0.5)),
+                    ],
+                ),
+                span(4, &[3; 8], vec![text("only.here", "x"), text("userid", "c")]),
+            ],
+        ),
         // A key twice in one span, and a value without a column.
-        block(folder, 3, "cart", vec![
-            span(5, &[], vec![text("user.id", "u2"), text("user.id", "u3"), attribute("tags", array)]),
-            span(6, &[5; 8], vec![text("user.id", "u4"), int("http.status_code", 501)]),
-        ]),
+        block(
+            folder,
+            3,
+            "cart",
+            vec![
+                span(
+                    5,
+                    &[],
+                    vec![
+                        text("user.id", "u2"),
+                        text("user.id", "u3"),
+                        attribute("tags", array),
+                    ],
+                ),
+                span(
+                    6,
+                    &[5; 8],
+                    vec![text("user.id", "u4"), int("http.status_code", 501)],
+                ),
+            ],
+        ),
     ]
 }
 
@@ -123,20 +186,30 @@ fn blocks_with_other_columns_are_one_table() {
     let folder = tempfile::tempdir().unwrap();
     let files = three_blocks(folder.path());
     let upper = "SELECT column_name FROM (DESCRIBE spans) WHERE column_name LIKE 'span.userId:string%'";
-    let Some(answers) = ask(&files, &[
-        "SELECT count(*), count(DISTINCT span_id) FROM spans",
-        r#"SELECT "span.userid:string", count(*) FROM spans GROUP BY ALL ORDER BY ALL NULLS LAST"#,
-        r#"SELECT "span.http.status_code:int", "span.http.status_code:string", "span.http.status_code:double" FROM spans ORDER BY span_id"#,
-        r#"SELECT name FROM spans WHERE "span.only.here:string" = 'x'"#,
-        "SELECT a.type, a.value FROM (SELECT unnest(span_attributes) AS a FROM spans) WHERE a.key = 'tags'",
-        upper,
-    ]) else {
+    let Some(answers) = ask(
+        &files,
+        &[
+            "SELECT count(*), count(DISTINCT span_id) FROM spans",
+            r#"SELECT "span.userid:string", count(*) FROM spans GROUP BY ALL ORDER BY ALL NULLS LAST"#,
+            r#"SELECT "span.http.status_code:int", "span.http.status_code:string", "span.http.status_code:double" FROM spans ORDER BY span_id"#,
+            r#"SELECT name FROM spans WHERE "span.only.here:string" = 'x'"#,
+            "SELECT a.type, a.value FROM (SELECT unnest(span_attributes) AS a FROM spans) WHERE a.key = 'tags'",
+            upper,
+        ],
+    ) else {
         return;
     };
     let expected = [
         json!([[6, 6]]),
         json!([["b", 1], ["c", 1], [null, 4]]),
-        json!([[500, null, null], [200, null, null], [null, "503", 0.5], [null, null, null], [null, null, null], [501, null, null]]),
+        json!([
+            [500, null, null],
+            [200, null, null],
+            [null, "503", 0.5],
+            [null, null, null],
+            [null, null, null],
+            [501, null, null]
+        ]),
         json!([["span 4"]]),
         json!([["array", "[1]"]]),
     ];
@@ -153,7 +226,11 @@ fn documented() -> Vec<String> {
     let (_, rest) = document.split_once("```sql\n").unwrap();
     let (statements, _) = rest.split_once("```").unwrap();
     let statements = statements.split(";\n").map(str::trim);
-    statements.filter(|statement| !statement.is_empty()).skip(1).map(str::to_owned).collect()
+    statements
+        .filter(|statement| !statement.is_empty())
+        .skip(1)
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
