@@ -1,5 +1,7 @@
-//! The binary `tempo` as users run it: a process on loopback, with its data in a folder of its own.
+//! The binary `tempo` as users run it: a process on loopback, with its data in a folder of its own. The query API is
+//! tested without a process: its routes over real roles, with blocks and WAL in memory.
 
+mod api;
 mod configuration;
 mod durability;
 mod pages;

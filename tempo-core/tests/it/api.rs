@@ -1,0 +1,7 @@
+//! Tempo's query API over real roles, with blocks and WAL in memory.
+
+mod golden;
+mod refusals;
+mod several_parts;
+mod stack;
+mod tenants;
