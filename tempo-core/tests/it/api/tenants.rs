@@ -8,10 +8,9 @@ use super::several_parts::span;
 use super::stack::Stack;
 
 fn several_tenants() -> Config {
-    Config {
-        multitenancy_enabled: true,
-        ..Config::default()
-    }
+    let mut config = Config::default();
+    config.multitenancy_enabled = true;
+    config
 }
 
 #[tokio::test]
@@ -76,10 +75,8 @@ async fn who_does_not_say_whose_spans_hears_it() {
 
 #[tokio::test]
 async fn the_prefix_comes_before_the_api_alone() {
-    let config = Config {
-        http_api_prefix: "/tempo/".to_owned(),
-        ..Config::default()
-    };
+    let mut config = Config::default();
+    "/tempo/".clone_into(&mut config.http_api_prefix);
     let stack = Stack::start(&config).await;
     assert_eq!(stack.get("/tempo/api/echo").await.text(), "echo");
     assert_eq!(stack.get("/api/echo").await.status.as_u16(), 404);
