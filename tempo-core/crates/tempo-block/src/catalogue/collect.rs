@@ -46,6 +46,11 @@ impl Catalogue {
         self.entry(scope.name(), key).add(kind, value, count);
     }
 
+    /// Adds a key, whether or not it has values that TraceQL has a type for.
+    pub fn add_key(&mut self, scope: Scope, key: &str) {
+        self.entry(scope.name(), key);
+    }
+
     /// Adds `count` occurrences of a span's name.
     pub fn add_name(&mut self, name: &str, count: u64) {
         self.entry(INTRINSIC, NAME).add("string", name, count);

@@ -51,12 +51,14 @@ fn count_into(numbers: &[u32], counts: &mut [u64]) {
 
 fn add_owner(scope: Scope, owner: &Owner, count: u64, catalogue: &mut Catalogue) {
     for attribute in owner.attributes().filter(|_| count > 0) {
+        catalogue.add_key(scope, text_of(attribute.key));
         add(scope, text_of(attribute.key), attribute.value, count, catalogue);
     }
 }
 
 fn add_table(scope: Scope, table: &AttributeTable, catalogue: &mut Catalogue) {
     for (key, column) in table.columns() {
+        catalogue.add_key(scope, key);
         match &column.values {
             ColumnValues::Int(values) => {
                 for (value, count) in counted(values.iter().copied()) {

@@ -11,6 +11,8 @@ mod arbitrary;
 mod head;
 mod log;
 mod log_model;
+mod read;
+mod scan;
 mod store;
 mod wal;
 mod wal_formats;

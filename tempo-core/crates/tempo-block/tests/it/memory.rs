@@ -39,6 +39,11 @@ impl Memory {
         }
         Self(head.snapshot())
     }
+
+    /// The head.
+    pub(crate) fn snapshot(&self) -> &Arc<HeadSnapshot> {
+        &self.0
+    }
 }
 
 /// The same: a head always knows which conditions it may satisfy.
