@@ -1,8 +1,12 @@
 //! The command line of `tempo`: the engine by Tempo's own flags, and tools as subcommands.
 
 mod bench;
+mod check;
+mod delete;
 mod demo;
 mod engine;
+mod inspect;
+mod opened;
 
 use std::process::ExitCode;
 
@@ -37,6 +41,9 @@ struct Cli {
 enum Command {
     Demo(demo::Demo),
     Bench(bench::Bench),
+    Inspect(inspect::Inspect),
+    Check(check::Check),
+    Delete(delete::Delete),
     /// Print the version.
     Version,
 }
@@ -68,6 +75,9 @@ async fn subcommand(words: Vec<String>) -> anyhow::Result<()> {
     match Cli::from_arg_matches(&matches)?.command {
         Command::Demo(demo) => demo.run().await,
         Command::Bench(bench) => bench.run().await,
+        Command::Inspect(inspect) => inspect.run().await,
+        Command::Check(check) => check.run().await,
+        Command::Delete(delete) => delete.run().await,
         Command::Version => {
             print_version();
             Ok(())

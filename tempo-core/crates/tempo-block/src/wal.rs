@@ -17,6 +17,7 @@
 
 mod error;
 mod index;
+mod inspect;
 mod record;
 mod replay;
 mod scan;
@@ -35,6 +36,7 @@ use tokio::sync::{mpsc, oneshot};
 use ulid::Ulid;
 
 pub use error::WalError;
+pub use inspect::{InspectedRecords, InspectedSegment, inspect};
 pub use record::{Flags, Record, WAL_VERSION};
 pub use replay::{Damage, Replay, Replayed};
 

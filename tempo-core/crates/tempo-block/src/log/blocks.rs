@@ -104,7 +104,7 @@ impl Blocks {
     }
 
     /// The number of the entry that removed or condemned a block.
-    pub(super) fn removed_at(&self, id: Ulid) -> Option<u64> {
+    pub fn removed_at(&self, id: Ulid) -> Option<u64> {
         self.removed.get(&id).or_else(|| self.condemned.get(&id)).copied()
     }
 

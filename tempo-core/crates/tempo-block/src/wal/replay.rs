@@ -134,7 +134,11 @@ impl Wal {
     }
 }
 
-fn read_segment(segment: &FoundSegment, path: PathBuf, bytes: &Bytes) -> (Replayed, ClosedSegment) {
+pub(super) fn read_segment(
+    segment: &FoundSegment,
+    path: PathBuf,
+    bytes: &Bytes,
+) -> (Replayed, ClosedSegment) {
     let good_length = segment.good_length.map_or(bytes.len(), |length| length as usize);
     let good = bytes.slice(..good_length.min(bytes.len()));
     let mut scan = scan(segment.id.epoch, &good);

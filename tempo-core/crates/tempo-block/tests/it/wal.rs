@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tempo_block::wal::{Appended, Flags, Record, RecordSink, Replay, Settings, Wal, WalError};
+use tempo_block::wal::{
+    Appended, Flags, InspectedRecords, Record, RecordSink, Replay, Settings, Wal, WalError, inspect,
+};
 use tempo_model::TenantId;
 use tempo_runtime::{Environment, FileSystem, MemoryFiles};
 use ulid::Ulid;
@@ -375,4 +377,32 @@ async fn an_orderly_end_leaves_nothing() {
     wal.truncate(|_, _, _| true).await.unwrap();
     assert!(wal.is_empty() && disk.segments().is_empty());
     assert_eq!(append(&wal, "a", "two").await.unwrap().number, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_from_outside_shows_records_and_damage_and_changes_nothing() {
+    let mut disk = Disk::new(Settings::default());
+    let (wal, _replay, _) = disk.open().await;
+    for payload in ["one", "two", "three"] {
+        append(&wal, "a", payload).await.unwrap();
+    }
+    append(&wal, "b", "four").await.unwrap();
+    let segments = inspect(&disk.files, Path::new(DIR)).unwrap();
+    let [segment] = &segments[..] else {
+        panic!("{segments:?}");
+    };
+    assert_eq!((segment.epoch, segment.damage.len()), (wal.epoch(), 0));
+    let expected = InspectedRecords {
+        count: 3,
+        first: 0,
+        last: 2,
+        payload_bytes: 11,
+    };
+    assert_eq!(segment.tenants[&tenant("a")], expected);
+    let length = disk.files.len(&segment.path).unwrap();
+    disk.flip(&segment.path, 40 + 32 + 1);
+    let damaged = inspect(&disk.files, Path::new(DIR)).unwrap();
+    assert_eq!(damaged[0].damage.len(), 1);
+    assert_eq!(damaged[0].tenants[&tenant("a")].count, 2);
+    assert_eq!(disk.files.len(&segment.path).unwrap(), length);
 }

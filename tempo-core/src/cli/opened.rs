@@ -1,0 +1,73 @@
+//! The store that a tool works on: the one of a configuration file, or a folder.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use tempo_block::read::Reader;
+use tempo_block::store::{self, Settings, Store};
+use tempo_config::{Arguments, Config};
+use tempo_model::TenantId;
+use tempo_runtime::Environment;
+
+use crate::app::store::settings;
+
+/// Where blocks and logs lie.
+#[derive(Debug, clap::Args)]
+pub(super) struct StoreArguments {
+    /// The engine's configuration; ${NAME} in it is replaced by environment variables.
+    #[arg(long, value_name = "FILE", required_unless_present = "folder")]
+    config: Option<String>,
+    /// A local folder in place of the store of a configuration: its storage.trace.local.path.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "config")]
+    folder: Option<PathBuf>,
+}
+
+/// A store that a tool works on.
+pub(super) struct Opened {
+    pub(super) environment: Environment,
+    pub(super) store: Store,
+    pub(super) reader: Reader,
+}
+
+impl StoreArguments {
+    pub(super) fn open(&self) -> Result<Opened> {
+        let settings = match &self.folder {
+            Some(folder) => {
+                // A folder that is made now has nothing to be looked at.
+                std::fs::metadata(folder).with_context(|| format!("look into {}", folder.display()))?;
+                Settings::Local {
+                    folder: folder.clone(),
+                }
+            }
+            None => settings(&self.config()?.storage.trace),
+        };
+        let environment = Environment::system();
+        let store = store::open(&settings)?;
+        Ok(Opened {
+            reader: Reader::new(environment.clone(), Store::clone(&store)),
+            environment,
+            store,
+        })
+    }
+
+    fn config(&self) -> Result<Config> {
+        let arguments = Arguments {
+            config_file: self.config.clone(),
+            expand_environment: true,
+            ..Arguments::default()
+        };
+        Ok(super::engine::load(&arguments)?.config)
+    }
+}
+
+impl Opened {
+    /// The tenant that was named, or all of them in the order of their names.
+    pub(super) async fn tenants(&self, named: Option<&TenantId>) -> Result<Vec<TenantId>> {
+        if let Some(tenant) = named {
+            return Ok(vec![tenant.clone()]);
+        }
+        let mut tenants = store::tenants(&self.store).await?;
+        tenants.sort();
+        Ok(tenants)
+    }
+}
