@@ -3,9 +3,10 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -53,7 +54,7 @@ impl Standalone {
 
     async fn wait_until_ready(&mut self) -> Result<()> {
         let (api, otlp) = (self.api(), self.port(4318));
-        let ready = eventually("the stack and the Collector", PATIENCE, || {
+        let waiting = eventually("the stack and the Collector", PATIENCE, || {
             let api = api.clone();
             async move {
                 let (status, body) = api.get("/ready", &[]).await?;
@@ -63,8 +64,11 @@ impl Standalone {
                     .context("the OTLP door is closed")?;
                 Ok(())
             }
-        })
-        .await;
+        });
+        let ready = tokio::select! {
+            ready = waiting => ready,
+            status = self.process.wait() => Err(anyhow!("standalone ended: {status:?}")),
+        };
         match ready {
             Ok(()) => Ok(()),
             Err(error) => bail!("{error:#}\n{}", self.logs()),
@@ -182,9 +186,11 @@ fn has_words(process: &Path, words: &[&str]) -> bool {
 /// An offset at which every published port is free now. Another process may still take one before it is bound;
 /// standalone then says so.
 fn free_offset() -> Result<u16> {
+    // Tests of one process ask at the same moment: none gets an offset that another got.
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
     let start = 1000 + (std::process::id() % 200) as u16 * 200;
     (0..40)
-        .map(|step| start.wrapping_add(step * 500) % 50_000 + 1000)
+        .map(|_| start.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed) * 500) % 50_000 + 1000)
         .find(|offset| {
             PUBLISHED
                 .iter()

@@ -11,6 +11,9 @@ use super::overlay::LOOPBACK;
 /// Inner ports are looked for from here on: above what is documented, below what Linux gives to outgoing connections.
 const FIRST_INNER: u16 = 20_000;
 const LAST_INNER: u16 = 32_000;
+/// Inner ports of two offsets are that far apart for each step between them: two standalones that start at the same
+/// moment do not choose the same ones.
+const SPREAD: u32 = 31;
 
 /// A port that is needed and taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,7 +90,7 @@ impl Ports {
         let mut taken: BTreeSet<u16> = given.values().copied().collect();
         for (slot, documented) in slots {
             if documented.is_none() && !given.contains_key(slot) {
-                let port = (FIRST_INNER..LAST_INNER)
+                let port = inner(self.offset)
                     .find(|port| !taken.contains(port) && is_free(*port))
                     .ok_or(PortError::NoneFree)?;
                 taken.insert(port);
@@ -106,6 +109,13 @@ fn moved(documented: u16, offset: u16) -> Result<u16, PortError> {
     documented
         .checked_add(offset)
         .ok_or(PortError::TooFar { offset, documented })
+}
+
+/// The inner ports in the order in which a standalone with an offset tries them.
+fn inner(offset: u16) -> impl Iterator<Item = u16> {
+    let all = u32::from(LAST_INNER - FIRST_INNER);
+    let start = u32::from(offset) * SPREAD;
+    (0..all).map(move |step| FIRST_INNER + ((start + step) % all) as u16)
 }
 
 /// Whether a port is free for TCP and for UDP.
