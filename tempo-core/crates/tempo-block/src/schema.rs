@@ -202,6 +202,11 @@ fn intrinsic_fields() -> Vec<Field> {
     ]
 }
 
+/// How many columns lie before the attribute columns; each is one leaf.
+pub fn intrinsic_columns() -> usize {
+    intrinsic_fields().len()
+}
+
 /// The schema of `spans.parquet` with these attribute columns, which must be ordered by name. Nullability never
 /// depends on the data, so that row groups of one file can be copied into another.
 pub fn spans_schema(columns: &[AttributeColumn]) -> SchemaRef {

@@ -1,15 +1,36 @@
 //! Executing a compaction job.
+//!
+//! ```text
+//! inputs ─┬─ copy: row groups as they are, with the columns of all inputs ──────────────────┬─► one block
+//!         └─ merge: traces in order of time, in pieces ─ deduplicated ─ head ─ row groups ──┘
+//! ```
+//! Memory is bounded: copying holds one row group, merging one row group of an input and one piece. Of each trace a
+//! merge keeps a few bytes besides.
+//!
+//! Not here: which blocks are put together (`policy`).
+
+mod copy;
+mod input;
+mod merge;
+mod pieces;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tempo_model::wire::WireError;
 use tempo_model::{TenantId, TraceId};
+use tempo_runtime::TaskFailed;
 use ulid::Ulid;
 
-use super::Job;
+use self::input::{Input, fit_together};
+use super::{Job, Method};
 use crate::meta::BlockMeta;
-use crate::read::{ReadError, Reader};
-use crate::write::WriteError;
+use crate::read::{BlockCache, CacheSettings, ReadError, Reader};
+use crate::schema::MAX_ROW_GROUP_ROWS;
+use crate::write::{BlockOptions, BlockWriter, WriteError};
+
+/// What the spans that are merged at once may take in memory, about.
+const PIECE_BYTES: u64 = 64 << 20;
 
 /// A job could not be done. Its inputs are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -20,16 +41,84 @@ pub enum CompactError {
     /// The output could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// Spans of an input could not be taken over.
+    #[error("merge spans of block {block}: {source}")]
+    Spans {
+        /// The input.
+        block: Ulid,
+        /// Why.
+        source: WireError,
+    },
+    /// The work was given up.
+    #[error("merge spans: {0}")]
+    Task(#[from] TaskFailed),
 }
 
 /// Writes the output of a job as block `output`; `None` when nothing is left of the inputs. The spans of the traces in
-/// `without` are left out, which takes a full merge. The caller commits: add the output, remove the inputs.
+/// `without` are left out, which takes a full merge; so do inputs that do not fit into one file as they are. The caller
+/// commits: add the output, remove the inputs.
 pub async fn run(
-    _reader: &Reader,
-    _tenant: &TenantId,
-    _job: &Job,
-    _output: Ulid,
-    _without: &BTreeSet<TraceId>,
+    reader: &Reader,
+    tenant: &TenantId,
+    job: &Job,
+    output: Ulid,
+    without: &BTreeSet<TraceId>,
 ) -> Result<Option<Arc<BlockMeta>>, CompactError> {
-    unimplemented!()
+    run_in_pieces(reader, tenant, job, output, without, PIECE_BYTES).await
 }
+
+async fn run_in_pieces(
+    reader: &Reader,
+    tenant: &TenantId,
+    job: &Job,
+    output: Ulid,
+    without: &BTreeSet<TraceId>,
+    piece_bytes: u64,
+) -> Result<Option<Arc<BlockMeta>>, CompactError> {
+    let reader = &unshared(reader);
+    let mut inputs = Vec::new();
+    for meta in &job.inputs {
+        inputs.push(Input::open(reader, tenant, meta).await?);
+    }
+    let copies = job.method == Method::Copy && without.is_empty() && fit_together(&inputs);
+    let options = BlockOptions {
+        id: output,
+        level: job.level(),
+        // What a merge leaves, because its other half is in a block of another job, is not merged again.
+        maybe_duplicates: copies && job.inputs.iter().any(|meta| meta.maybe_duplicates),
+        max_row_group_rows: MAX_ROW_GROUP_ROWS,
+    };
+    let columns = input::columns(&inputs);
+    let mut writer = BlockWriter::new(&reader.environment, &reader.store, tenant, columns, options)?;
+    let written = if copies {
+        copy::all(&inputs, &mut writer).await
+    } else {
+        merge::all(reader, &inputs, without, piece_bytes, &mut writer).await
+    };
+    match written {
+        Ok(()) if writer.is_empty() => {
+            writer.abandon().await;
+            Ok(None)
+        }
+        Ok(()) => Ok(Some(writer.finish().await?)),
+        Err(error) => {
+            writer.abandon().await;
+            Err(error)
+        }
+    }
+}
+
+/// A reader whose cache is its own: what is compacted is read once, and would only drive out what queries need.
+fn unshared(reader: &Reader) -> Reader {
+    let settings = CacheSettings {
+        chunk_bytes: 0,
+        ..CacheSettings::default()
+    };
+    Reader {
+        cache: BlockCache::new(settings),
+        ..reader.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ mod leaf;
 mod parents;
 mod part;
 mod prune;
+mod raw;
 mod row_group;
 mod spans;
 mod traces;
@@ -32,6 +33,8 @@ use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use tempo_model::proto::trace::ResourceSpans;
 use tempo_model::{TenantId, TraceId};
 use tempo_traceql::columns::TraceRow;
+
+pub(crate) use self::raw::RawBlock;
 
 use self::fields::Layout;
 use self::file::{LeafNumber, SpansFile};
@@ -54,7 +57,7 @@ pub struct ParquetBlock {
 }
 
 impl ParquetBlock {
-    pub(super) fn new(
+    pub(crate) fn new(
         reader: Reader,
         tenant: &TenantId,
         meta: Arc<BlockMeta>,

@@ -65,7 +65,12 @@ pub(super) fn write(
 
 /// A column without values.
 fn write_nothing(rows: usize, kind: ValueKind, chunks: &mut Chunks) -> Result<(), WriteError> {
-    let values = match kind {
+    Ok(chunks.optional(&vec![0; rows], no_values(kind))?)
+}
+
+/// No values of the type of a column.
+pub(super) fn no_values(kind: ValueKind) -> Values<'static> {
+    match kind {
         ValueKind::Int => Values::Int64(Vec::new()),
         ValueKind::Double => Values::Double(Vec::new()),
         ValueKind::Bool => Values::Bool(Vec::new()),
@@ -73,8 +78,7 @@ fn write_nothing(rows: usize, kind: ValueKind, chunks: &mut Chunks) -> Result<()
             codes: Vec::new(),
             words: Vec::new(),
         },
-    };
-    Ok(chunks.optional(&vec![0; rows], values)?)
+    }
 }
 
 /// Attributes of spans, which are in the columns of segments.

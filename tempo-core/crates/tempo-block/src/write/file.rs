@@ -57,7 +57,7 @@ impl ParquetFile {
     }
 
     /// Ends the file with `metadata`, and gives the last bytes.
-    pub(super) fn finish(mut self, metadata: Option<KeyValue>) -> Result<(Bytes, FileMeta), ParquetError> {
+    pub(super) fn finish(&mut self, metadata: Option<KeyValue>) -> Result<(Bytes, FileMeta), ParquetError> {
         if let Some(pair) = metadata {
             self.writer.append_key_value_metadata(pair);
         }

@@ -12,7 +12,7 @@ use crate::head::segment::Times;
 use crate::schema::RowGroupMetadata;
 
 /// How hard zstd tries: 6 would save one byte in a hundred for a quarter more time.
-const COMPRESSION_LEVEL: i32 = 3;
+pub(super) const COMPRESSION_LEVEL: i32 = 3;
 
 /// The column chunks of a row group, one after the other in the order of the schema.
 pub(super) struct Chunks {

@@ -1,6 +1,9 @@
 //! A snapshot of a head by trace: what planning needs, and where the spans of a trace are.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+
+use tempo_model::TraceId;
 
 use super::plan::PlannedTrace;
 use crate::head::HeadSnapshot;
@@ -8,6 +11,15 @@ use crate::head::segment::Segment;
 
 /// Traces whose last span ended this long before the last record arrived, or later, may go on in the next block.
 const MAY_GO_ON_NS: u64 = 60 * 1_000_000_000;
+
+/// How to tell whether more of a trace may be in other blocks.
+#[derive(Debug)]
+pub(crate) enum GoesOn {
+    /// Until it has a root and was quiet for a while.
+    ByAge,
+    /// These may, as the blocks say that they come from.
+    Known(HashSet<TraceId>),
+}
 
 /// The spans that become a block.
 #[derive(Debug)]
@@ -21,11 +33,12 @@ pub(super) struct Source {
     rows: Vec<u32>,
     /// Arrival of the first and the last record.
     pub(super) arrivals_ns: (u64, u64),
+    goes_on: GoesOn,
 }
 
 impl Source {
     /// `None` without spans.
-    pub(super) fn of(snapshot: Arc<HeadSnapshot>) -> Option<Self> {
+    pub(super) fn of(snapshot: Arc<HeadSnapshot>, goes_on: GoesOn) -> Option<Self> {
         let arrivals_ns = snapshot.arrivals_ns()?;
         let traces = planned_traces(&snapshot);
         let (starts, rows) = rows_by_trace(&snapshot, &traces);
@@ -35,6 +48,7 @@ impl Source {
             starts,
             rows,
             arrivals_ns,
+            goes_on,
         })
     }
 
@@ -60,7 +74,10 @@ impl Source {
 
     /// Whether more of a trace may be in other blocks.
     pub(super) fn may_go_on(&self, trace: &PlannedTrace, has_root: bool) -> bool {
-        !has_root || trace.end_ns >= self.arrivals_ns.1.saturating_sub(MAY_GO_ON_NS)
+        match &self.goes_on {
+            GoesOn::ByAge => !has_root || trace.end_ns >= self.arrivals_ns.1.saturating_sub(MAY_GO_ON_NS),
+            GoesOn::Known(traces) => traces.contains(&TraceId(trace.id)),
+        }
     }
 }
 

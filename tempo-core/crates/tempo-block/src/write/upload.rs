@@ -37,6 +37,12 @@ impl Upload {
         }
     }
 
+    /// Gives the upload up.
+    pub(super) async fn abandon(mut self) {
+        // What is left of it is no block's file, and the store's own rules clear it up.
+        let _ = self.writer.abort().await;
+    }
+
     /// Ends the file; only now it is there.
     pub(super) async fn finish(mut self) -> Result<(), StoreError> {
         let ended = self.writer.shutdown().await;

@@ -8,6 +8,7 @@
 
 #[path = "../../../tempo-model/tests/it/arbitrary.rs"]
 mod arbitrary;
+mod compact;
 mod head;
 mod log;
 mod log_model;

@@ -2,7 +2,7 @@
 
 mod duckdb;
 mod rebuild;
-mod requests;
+pub(crate) mod requests;
 
 use std::sync::Arc;
 

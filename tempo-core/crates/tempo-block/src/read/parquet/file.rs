@@ -21,7 +21,9 @@ use tempo_traceql::columns::ORPHAN;
 
 use super::part::Part;
 use crate::read::{ReadError, RowGroupSummary};
-use crate::schema::{AttributeColumn, FileMetadata, RowGroupMetadata, ValueKind, spans, spans_schema};
+use crate::schema::{
+    AttributeColumn, FileMetadata, RowGroupMetadata, ValueKind, intrinsic_columns, spans, spans_schema,
+};
 
 /// The number of a leaf column; those of attribute columns and intrinsics are the numbers of their root columns.
 pub(super) type LeafNumber = usize;
@@ -128,7 +130,7 @@ impl SpansFile {
     /// The leaf and the type of the attribute column at a place.
     pub(super) fn attribute_column(&self, place: usize) -> Option<(LeafNumber, ValueKind)> {
         let column = self.contents.columns.get(place)?;
-        Some((first_attribute_leaf() + place, column.kind))
+        Some((intrinsic_columns() + place, column.kind))
     }
 
     /// What the decoder must know of a leaf.
@@ -143,12 +145,6 @@ impl SpansFile {
         let levels = parquet_to_arrow_field_levels(schema, mask, Some(&self.fields))?;
         Ok(known.get_or_init(|| levels))
     }
-}
-
-/// The leaf of the first attribute column: intrinsics have one leaf each.
-fn first_attribute_leaf() -> usize {
-    const LISTS: usize = 5;
-    spans_schema(&[]).fields().len() - LISTS
 }
 
 /// The first byte of a column chunk and the one behind its last.

@@ -119,6 +119,12 @@ impl Files {
 
     /// The trace table of a row group.
     pub(super) async fn trace_table(&self, row_group: usize) -> Result<TraceTable, ReadError> {
+        let bytes = self.trace_table_bytes(row_group).await?;
+        self.traces().await?.table(row_group, bytes)
+    }
+
+    /// The column chunks of a row group of `traces.parquet`.
+    pub(super) async fn trace_table_bytes(&self, row_group: usize) -> Result<Bytes, ReadError> {
         let (spans, traces) = (self.spans().await?, self.traces().await?);
         let (_, contents) = spans.row_group(row_group)?;
         let piece = Piece {
@@ -127,7 +133,7 @@ impl Files {
             checksum: contents.trace_table_checksum,
         };
         let bytes = self.pieces(&traces.path, vec![piece]).await?.pop();
-        traces.table(row_group, bytes.unwrap_or_default())
+        Ok(bytes.unwrap_or_default())
     }
 
     /// The places of a trace.
@@ -147,7 +153,7 @@ impl Files {
         Ok(found)
     }
 
-    fn path(&self, file: BlockFile) -> Path {
+    pub(super) fn path(&self, file: BlockFile) -> Path {
         file.path(&self.tenant, self.meta.id)
     }
 
@@ -160,7 +166,7 @@ impl Files {
     }
 
     /// The metadata at the end of a file, or all of a file that has none.
-    async fn read_end(&self, path: &Path, file: FileMeta) -> Result<Bytes, ReadError> {
+    pub(super) async fn read_end(&self, path: &Path, file: FileMeta) -> Result<Bytes, ReadError> {
         let length = if file.footer_bytes == 0 {
             file.bytes
         } else {

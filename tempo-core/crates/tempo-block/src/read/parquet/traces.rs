@@ -87,6 +87,11 @@ impl TracesFile {
             .collect()
     }
 
+    /// The filter of a row group; `None` lets every trace pass.
+    pub(super) fn filter(&self, row_group: usize) -> Option<&Sbbf> {
+        self.filters.get(row_group)?.as_ref()
+    }
+
     /// Where the columns of a row group lie.
     pub(super) fn row_group_range(&self, row_group: usize) -> Result<Range<u64>, ReadError> {
         let group = self.metadata.metadata().row_groups().get(row_group);

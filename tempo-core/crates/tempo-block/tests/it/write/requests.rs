@@ -172,12 +172,12 @@ fn resource_spans() -> impl Strategy<Value = ResourceSpans> {
 }
 
 /// Any request.
-pub(super) fn request() -> impl Strategy<Value = ExportTraceServiceRequest> {
+pub(crate) fn request() -> impl Strategy<Value = ExportTraceServiceRequest> {
     vec(resource_spans(), 0..4).prop_map(|resource_spans| ExportTraceServiceRequest { resource_spans })
 }
 
 /// Each span by itself, encoded, in no particular order: what must come back. Attributes are ordered by key and type.
-pub(super) fn comparable(request: &ExportTraceServiceRequest) -> Vec<Vec<u8>> {
+pub(crate) fn comparable(request: &ExportTraceServiceRequest) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for resource_spans in &request.resource_spans {
         for scope_spans in &resource_spans.scope_spans {

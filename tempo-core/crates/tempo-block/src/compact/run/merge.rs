@@ -1,0 +1,127 @@
+//! Putting blocks together span by span: duplicates and unwanted traces are left out, the rest is clustered anew.
+//!
+//! Spans are the same if trace, id, kind, name and times are. The ids alone are not enough: with ids shared by both
+//! sides of a call, as Zipkin has them, each side is a span of its own. Of several the one in the oldest input stays.
+
+use std::collections::{BTreeSet, HashSet};
+
+use prost::Message;
+use tempo_model::TraceId;
+use tempo_model::proto::trace::{ExportTraceServiceRequest, ResourceSpans, Span};
+use tempo_model::wire::WireError;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::CompactError;
+use super::input::Input;
+use super::pieces::{Part, Piece, Pieces};
+use crate::head::{Head, HeadSettings};
+use crate::read::{BlockReader, ReadError, Reader};
+use crate::write::{BlockWriter, GoesOn};
+
+/// What a span takes in a head besides its attributes, about.
+const SPAN_BYTES: u64 = 128;
+
+/// Merges all inputs, in pieces that take about `piece_bytes` in memory.
+pub(super) async fn all(
+    reader: &Reader,
+    inputs: &[Input],
+    without: &BTreeSet<TraceId>,
+    piece_bytes: u64,
+    writer: &mut BlockWriter,
+) -> Result<(), CompactError> {
+    let parts = parts(inputs, without).await?;
+    for piece in Pieces::new(parts, piece_bytes) {
+        let mut merge = Merge::new(piece);
+        for (input, row_group) in merge.piece.row_groups.clone() {
+            if let Some(input) = inputs.get(input) {
+                let spans = input.block.all_spans(row_group).await?;
+                let arrival_ns = input.meta.last_arrival_ns;
+                let take = move || merge.take(spans, arrival_ns).map(|()| merge);
+                let taken = reader.environment.run_cpu("merge spans", take).await?;
+                merge = taken.map_err(|source| CompactError::Spans {
+                    block: input.meta.id,
+                    source,
+                })?;
+            }
+        }
+        let snapshot = merge.head.snapshot();
+        if snapshot.spans() > 0 {
+            let goes_on = GoesOn::Known(merge.piece.continued);
+            writer.add_snapshot(snapshot, goes_on).await?;
+        }
+    }
+    for input in inputs {
+        writer.widen_arrivals((input.meta.first_arrival_ns, input.meta.last_arrival_ns));
+    }
+    Ok(())
+}
+
+/// What the inputs have of the traces that are wanted.
+async fn parts(inputs: &[Input], without: &BTreeSet<TraceId>) -> Result<Vec<Part>, ReadError> {
+    let mut parts = Vec::new();
+    for (number, input) in inputs.iter().enumerate() {
+        for row_group in 0..input.raw.row_groups() {
+            let (rows, bytes) = input.raw.size_of(row_group)?;
+            let bytes_of_span = SPAN_BYTES + bytes / rows.max(1);
+            let of_row_group = input.raw.trace_parts(row_group).await?.into_iter();
+            let wanted = of_row_group.filter(|part| !without.contains(&part.id));
+            parts.extend(wanted.map(|part| Part {
+                id: part.id,
+                start_ns: part.start_ns,
+                bytes: bytes_of_span.saturating_mul(u64::from(part.spans)),
+                row_group: (number, row_group),
+                continued: part.continued,
+            }));
+        }
+    }
+    Ok(parts)
+}
+
+/// A piece that is being merged.
+struct Merge {
+    piece: Piece,
+    head: Head,
+    /// Identities of spans.
+    seen: HashSet<u128>,
+}
+
+impl Merge {
+    fn new(piece: Piece) -> Self {
+        Self {
+            piece,
+            // What was too long was cut when it was received.
+            head: Head::new(HeadSettings {
+                max_attribute_bytes: 0,
+            }),
+            seen: HashSet::new(),
+        }
+    }
+
+    /// Takes the spans that belong to the piece and are new.
+    fn take(&mut self, mut resource_spans: Vec<ResourceSpans>, arrival_ns: u64) -> Result<(), WireError> {
+        let scope_spans = resource_spans
+            .iter_mut()
+            .flat_map(|of_resource| &mut of_resource.scope_spans);
+        for of_scope in scope_spans {
+            of_scope.spans.retain(|span| self.is_new(span));
+        }
+        let payload = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+        self.head.append(&payload, arrival_ns).map(drop)
+    }
+
+    fn is_new(&mut self, span: &Span) -> bool {
+        let id = TraceId::try_from(span.trace_id.as_slice());
+        id.is_ok_and(|id| self.piece.traces.contains(&id)) && self.seen.insert(identity(span))
+    }
+}
+
+/// What only the same span has, but for a chance that is as good as none.
+fn identity(span: &Span) -> u128 {
+    let numbers = [
+        &span.kind.to_le_bytes()[..],
+        &span.start_time_unix_nano.to_le_bytes(),
+        &span.end_time_unix_nano.to_le_bytes(),
+    ];
+    let ids = [&*span.trace_id, &*span.span_id, span.name.as_bytes()];
+    xxh3_128(&[numbers.concat(), ids.concat()].concat())
+}

@@ -1,0 +1,101 @@
+//! A merge in many pieces: what one test of the crate from outside cannot make without a million spans.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use prost::Message;
+use tempo_model::proto::trace::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
+use tempo_model::{TenantId, TraceId};
+use tempo_runtime::Environment;
+use ulid::Ulid;
+
+use super::run_in_pieces;
+use crate::compact::{Job, Method};
+use crate::head::{Head, HeadSettings};
+use crate::meta::BlockMeta;
+use crate::read::{ReadStatistics, Reader};
+use crate::store::{Settings, open};
+use crate::write::{self, BlockOptions};
+
+const NOW: u64 = 1_700_000_000_000_000_000;
+
+/// A block with a span of each of some traces; some of them are in every block.
+async fn block(reader: &Reader, number: u64) -> Arc<BlockMeta> {
+    let span = |trace: u64| {
+        let own = if trace % 3 == 0 { 0 } else { number };
+        Span {
+            trace_id: [trace.to_be_bytes(), own.to_be_bytes()].concat(),
+            span_id: (number + 1).to_be_bytes().to_vec(),
+            start_time_unix_nano: NOW + (trace * 7919) % 100,
+            end_time_unix_nano: NOW + 200,
+            ..Span::default()
+        }
+    };
+    let request = ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            scope_spans: vec![ScopeSpans {
+                spans: (0..60).map(span).collect(),
+                ..ScopeSpans::default()
+            }],
+            ..ResourceSpans::default()
+        }],
+    };
+    let mut head = Head::new(HeadSettings::default());
+    head.append(&request.encode_to_vec(), NOW).unwrap();
+    let options = BlockOptions {
+        max_row_group_rows: 7,
+        ..BlockOptions::of_head(Ulid::from(u128::from(number)))
+    };
+    let tenant = TenantId::single();
+    write::block(
+        &reader.environment,
+        &reader.store,
+        &tenant,
+        &head.snapshot(),
+        options,
+    )
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_merge_in_many_pieces_keeps_every_span_and_joins_traces() {
+    let environment = Environment::simulated(1, NOW);
+    let reader = Reader::new(environment, open(&Settings::Memory).unwrap());
+    let mut inputs = Vec::new();
+    for number in 0..4 {
+        inputs.push(block(&reader, number).await);
+    }
+    let job = Job {
+        method: Method::Merge,
+        inputs,
+    };
+    let tenant = TenantId::single();
+    let made = run_in_pieces(&reader, &tenant, &job, Ulid::from(9_u128), &BTreeSet::new(), 1500).await;
+    let meta = made.unwrap().unwrap();
+    // A third of the traces is in all inputs and becomes one, the others are in one each.
+    assert_eq!((meta.spans, meta.traces), (240, 20 + 4 * 40));
+    assert!(meta.row_groups > 5, "{} row groups", meta.row_groups);
+
+    let block = reader
+        .block(&tenant, meta, Arc::new(ReadStatistics::default()))
+        .unwrap();
+    let trace = |trace: u64, own: u64| {
+        let id = [trace.to_be_bytes(), own.to_be_bytes()].concat();
+        block.trace(TraceId::try_from(id.as_slice()).unwrap())
+    };
+    let spans = |found: Vec<ResourceSpans>| {
+        let scopes = found.into_iter().flat_map(|found| found.scope_spans);
+        scopes.map(|scope| scope.spans.len()).sum::<usize>()
+    };
+    assert_eq!(spans(trace(3, 0).await.unwrap()), 4);
+    assert_eq!(spans(trace(4, 2).await.unwrap()), 1);
+    assert_eq!(
+        block
+            .trace_rows(TraceId::try_from(&[0; 16][..]).unwrap())
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+}
