@@ -1,5 +1,12 @@
 //! The binary `tempo` as users run it: a process on loopback, with its data in a folder of its own. The query API is
 //! tested without a process: its routes over real roles, with blocks and WAL in memory.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test fails by panicking, and a helper of tests takes what reads well"
+)]
 
 mod api;
 mod configuration;
