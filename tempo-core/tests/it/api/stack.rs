@@ -165,7 +165,11 @@ fn encoded(uri: &str) -> String {
         None => uri.bytes().map(escape).collect(),
         Some((before, query)) => {
             let (query, after) = query.rsplit_once('}').unwrap_or((query, ""));
-            let query: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let query = query
+                .bytes()
+                .map(|byte| format!("%{byte:02X}"))
+                .collect::<Vec<_>>()
+                .concat();
             format!(
                 "{}q=%7B{query}%7D{}",
                 before,
