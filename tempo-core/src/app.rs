@@ -59,7 +59,7 @@ pub enum StartError {
     Gossip(#[from] GossipError),
     /// The ingester.
     #[error("start the ingester: {0}")]
-    Ingester(#[from] ingester::StartError),
+    Ingester(#[from] Box<ingester::StartError>),
     /// Certificates of a door.
     #[error("distributor.receivers: {0}")]
     Tls(#[from] TlsError),

@@ -102,11 +102,9 @@ async fn ready(State(shown): State<Shown>) -> Response {
     if missing.is_empty() {
         return "ready\n".into_response();
     }
-    let reasons: String = missing
-        .iter()
-        .map(|(part, reason)| format!("{part}: {reason}\n"))
-        .collect();
-    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready\n{reasons}")).into_response()
+    let reasons = missing.iter().map(|(part, reason)| format!("{part}: {reason}"));
+    let lines: Vec<String> = std::iter::once("not ready".to_owned()).chain(reasons).collect();
+    (StatusCode::SERVICE_UNAVAILABLE, lines.join("\n") + "\n").into_response()
 }
 
 async fn metrics(State(shown): State<Shown>) -> Response {

@@ -177,7 +177,7 @@ impl Parts<'_> {
             settings,
             self.metrics,
         );
-        let ingester = started.await?;
+        let ingester = started.await.map_err(Box::new)?;
         self.readiness.ready("ingester");
         Ok(Some(ingester))
     }
@@ -298,9 +298,12 @@ impl Parts<'_> {
         nobody: &'static str,
     ) {
         let peers = peers.clone();
-        self.readiness.check(part, move || match peers.live().is_empty() {
-            true => Err(nobody.to_owned()),
-            false => Ok(()),
+        self.readiness.check(part, move || {
+            if peers.live().is_empty() {
+                Err(nobody.to_owned())
+            } else {
+                Ok(())
+            }
         });
     }
 }

@@ -79,9 +79,9 @@ impl Check {
                     .collect::<Value>()
             );
         } else {
-            checked
-                .iter()
-                .for_each(|(tenant, findings)| findings.print(tenant));
+            for (tenant, findings) in &checked {
+                findings.print(tenant);
+            }
         }
         let problems = checked.iter().flat_map(|(_, findings)| &findings.problems);
         let left = problems.filter(|problem| !problem.repaired).count();

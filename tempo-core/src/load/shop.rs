@@ -271,10 +271,7 @@ impl Shop {
         (median * (sum * 0.6).exp()) as u64
     }
 
-    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T
-    where
-        T: Default,
-    {
+    fn one_of<T: Copy + Default>(&mut self, choices: &[T]) -> T {
         choices.choose(&mut self.random).copied().unwrap_or_default()
     }
 }
@@ -372,7 +369,6 @@ fn attribute(key: &str, value: any_value::Value) -> KeyValue {
     KeyValue {
         key: key.to_owned(),
         value: Some(AnyValue { value: Some(value) }),
-        ..KeyValue::default()
     }
 }
 

@@ -7,6 +7,12 @@
     clippy::needless_pass_by_value,
     reason = "a test fails by panicking, and a helper of tests takes what reads well"
 )]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod api;
 mod configuration;
@@ -15,4 +21,5 @@ mod pages;
 mod roles;
 mod store;
 mod support;
+mod tools;
 mod traces;

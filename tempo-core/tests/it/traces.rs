@@ -41,7 +41,7 @@ async fn what_was_acknowledged_is_found_by_id_and_by_search_before_and_after_a_f
         spans = counts;
         let all = search(&engine, r#"{ resource.service.name = "frontend" }"#).await;
         assert_eq!(all, sent, "flushed: {flushed}");
-        let none = search(&engine, r#"{ span.http.status_code = 999 }"#).await;
+        let none = search(&engine, "{ span.http.status_code = 999 }").await;
         assert_eq!(none, BTreeSet::new());
     }
     let tags = json(&engine, "/api/v2/search/tag/resource.service.name/values", &[]).await;

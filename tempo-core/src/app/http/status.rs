@@ -83,11 +83,8 @@ async fn everything(State(shown): State<Shown>) -> Response {
         ("endpoints", endpoints_table(shown.target)),
         ("config", format!("---\n{config}")),
     ];
-    let text: String = sections
-        .iter()
-        .map(|(name, body)| format!("GET /status/{name}\n{body}\n"))
-        .collect();
-    text.into_response()
+    let sections = sections.map(|(name, body)| format!("GET /status/{name}\n{body}\n"));
+    sections.concat().into_response()
 }
 
 async fn services(State(shown): State<Shown>) -> String {

@@ -29,8 +29,9 @@ pub(super) struct Block {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[arg(value_name = "BLOCK")]
     /// The block's id; `tempo inspect log --live` lists them.
-    block: Ulid,
+    id: Ulid,
 }
 
 /// What is shown.
@@ -54,10 +55,10 @@ impl Block {
         let opened = self.store.open()?;
         let log = CommitLog::open(&opened.environment, &opened.store, &self.tenant).await?;
         let snapshot = log.snapshot();
-        let meta = snapshot.state.block(self.block).cloned().with_context(|| {
+        let meta = snapshot.state.block(self.id).cloned().with_context(|| {
             format!(
                 "tenant {} has no live block {}; `tempo inspect log --live` lists those that it has",
-                self.tenant, self.block
+                self.tenant, self.id
             )
         })?;
         let block = opened.reader.block(
