@@ -68,7 +68,7 @@ impl Cli {
     /// Does what was asked for.
     pub async fn execute(self) -> ExitCode {
         let outcome = match self.command {
-            Command::Run(options) => run_in_cluster(options).await,
+            Command::Run(options) => Box::pin(run_in_cluster(options)).await,
             Command::Standalone(arguments) => standalone::standalone(arguments).await,
             Command::Validate(files) => validate_files(&files),
             Command::Render(files) => render_files(&files),
@@ -97,7 +97,7 @@ fn log() {
 
 async fn run_in_cluster(options: run::Options) -> anyhow::Result<()> {
     log();
-    Ok(run::run(options, environment()?).await?)
+    Ok(Box::pin(run::run(options, environment()?)).await?)
 }
 
 async fn make_buckets(arguments: &EnsureBucket) -> anyhow::Result<()> {

@@ -79,25 +79,20 @@ pub enum ManifestError {
         problem: String,
     },
     /// A field does not fit its schema.
-    #[error("{origin}: {kind} {name}: {source}")]
+    #[error("{origin}: {subject}: {problem}")]
     Field {
         /// File and document.
         origin: Origin,
-        /// Kind of the resource.
-        kind: String,
-        /// Its name.
-        name: String,
+        /// Kind and name of the resource.
+        subject: String,
         /// What is wrong with which field.
-        #[source]
-        source: FieldError,
+        problem: FieldError,
     },
     /// Two documents describe the same object.
-    #[error("{second}: {kind} {name} is already in {first}; remove one")]
+    #[error("{second}: {subject} is already in {first}; remove one")]
     Twice {
-        /// Kind of the object.
-        kind: String,
-        /// Its name.
-        name: String,
+        /// Kind and name of the object.
+        subject: String,
         /// Where it is first.
         first: String,
         /// Where it is again.
@@ -132,13 +127,12 @@ impl Manifests {
             let identity = (header.kind.clone(), header.namespace.clone(), header.name.clone());
             if let Some(first) = seen.insert(identity, document.origin.to_string()) {
                 return Err(ManifestError::Twice {
-                    kind: header.kind,
-                    name: header.name,
+                    subject: header.subject(),
                     first,
                     second: document.origin,
                 });
             }
-            manifests.add(header, document)?;
+            manifests.add(&header, document)?;
         }
         let rank = |manifest: &Manifest| {
             let owner = manifest.resource.owner();
@@ -149,14 +143,13 @@ impl Manifests {
         Ok(manifests)
     }
 
-    fn add(&mut self, header: Header, document: Document) -> Result<(), ManifestError> {
+    fn add(&mut self, header: &Header, document: Document) -> Result<(), ManifestError> {
         let Document { origin, value } = document;
         let key = (header.namespace.clone(), header.name.clone());
-        let field_error = |source| ManifestError::Field {
+        let field_error = |problem| ManifestError::Field {
             origin: origin.clone(),
-            kind: header.kind.clone(),
-            name: header.name.clone(),
-            source,
+            subject: header.subject(),
+            problem,
         };
         match (header.api_version.as_str(), header.kind.as_str()) {
             (API_VERSION, kind) => {
@@ -210,6 +203,10 @@ struct Header {
 }
 
 impl Header {
+    fn subject(&self) -> String {
+        format!("{} {}", self.kind, self.name)
+    }
+
     fn of(document: &Document) -> Result<Self, ManifestError> {
         let text = |pointer: &str| document.value.pointer(pointer).and_then(Value::as_str);
         let needed = |pointer: &str, field: &str| {

@@ -20,12 +20,12 @@ pub struct Rendered {
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     /// It is not valid, or points to something that is not among the files.
-    #[error("{resource}: {source}{hint}")]
+    #[error("{resource}: {problem}{hint}")]
     Construct {
         /// The resource and where it stands.
         resource: String,
         /// What is wrong.
-        source: PlanError,
+        problem: Box<PlanError>,
         /// What to give besides, if that may help.
         hint: String,
     },
@@ -50,9 +50,9 @@ pub fn render(manifests: &Manifests, environment: &Environment) -> Result<Render
         let found = offline::find(resource, manifests);
         let planned = resource
             .plan(&found.dereferenced, environment)
-            .map_err(|source| RenderError::Construct {
+            .map_err(|problem| RenderError::Construct {
                 resource: manifest.to_string(),
-                source,
+                problem: Box::new(problem),
                 hint: hint(&found.absent),
             })?;
         let write_error = |reason: String| RenderError::Write {

@@ -90,8 +90,9 @@ pub async fn standalone(arguments: Arguments) -> anyhow::Result<()> {
         match layout(&arguments.files, &data, &mut ports, &environment).await {
             Ok(changed) => outcome = fleet.apply(changed).await,
             Err(error) => board.change(|view| {
+                let error = anyhow::Error::new(error);
                 view.problem = Some(format!(
-                    "the files have changed and cannot be used, what ran goes on: {error}"
+                    "the files have changed and cannot be used, what ran goes on: {error:#}"
                 ));
             }),
         }

@@ -194,7 +194,7 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..10 {
             let before = format!("*a{},", level - 1).repeat(9);
-            text.push_str(&format!("a{level}: &a{level} [{before}]\n"));
+            text = format!("{text}a{level}: &a{level} [{before}]\n");
         }
         assert!(split(Path::new("bomb.yaml"), &text).is_err());
     }

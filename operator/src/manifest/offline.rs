@@ -24,7 +24,7 @@ pub struct Found {
 pub fn find(resource: &dyn CustomResource, manifests: &Manifests) -> Found {
     let (namespace, references) = (resource.owner().namespace, resource.references());
     let mut found = Found::default();
-    found.dereferenced.fresh_password = PASSWORD.to_owned();
+    PASSWORD.clone_into(&mut found.dereferenced.fresh_password);
     found.dereferenced.service_accounts = references.service_accounts;
     for name in references.secrets {
         match manifests.secrets.get(&(namespace.clone(), name.clone())) {

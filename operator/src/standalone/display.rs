@@ -98,7 +98,7 @@ impl Screen {
             lines.push("everything is ready; Ctrl-C stops it".to_owned());
         }
         self.was_ready = view.all_ready();
-        lines.into_iter().map(|line| format!("{line}\n")).collect()
+        ended(&lines)
     }
 }
 
@@ -125,5 +125,14 @@ fn table(view: &View) -> String {
         "starting; Ctrl-C stops all"
     };
     lines.push(hint.to_owned());
-    lines.into_iter().map(|line| format!("{line}\n")).collect()
+    ended(&lines)
+}
+
+/// Lines as a text that ends with the last of them; none are no text.
+fn ended(lines: &[String]) -> String {
+    let mut text = lines.join("\n");
+    if !lines.is_empty() {
+        text.push('\n');
+    }
+    text
 }

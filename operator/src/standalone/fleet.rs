@@ -109,7 +109,7 @@ impl Fleet {
             view.problem = None;
         });
         for (placed, program) in layout.processes.into_iter().zip(programs) {
-            self.put_files(&placed)?;
+            Self::put_files(&placed)?;
             if !self.running.contains_key(&placed.process.name) {
                 self.start(placed, program)?;
             }
@@ -141,7 +141,7 @@ impl Fleet {
         Ok(())
     }
 
-    fn put_files(&self, placed: &Placed) -> Result<(), FleetError> {
+    fn put_files(placed: &Placed) -> Result<(), FleetError> {
         make_folder(&placed.folder)?;
         for (path, text) in &placed.process.files {
             put_file(Path::new(path), text)?;

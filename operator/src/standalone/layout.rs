@@ -73,22 +73,20 @@ pub(super) enum LayoutError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// A resource is not valid.
-    #[error("{resource}: {source}")]
+    #[error("{resource}: {problem}")]
     Construct {
         /// The resource and where it stands.
         resource: String,
         /// What is wrong.
-        #[source]
-        source: kind::PlanError,
+        problem: kind::PlanError,
     },
     /// A container cannot be started here.
-    #[error("{resource}: {source}")]
+    #[error("{resource}: {problem}")]
     Process {
         /// The resource and where it stands.
         resource: String,
         /// What is wrong.
-        #[source]
-        source: ProcessError,
+        problem: ProcessError,
     },
     /// A port cannot be had.
     #[error(transparent)]
@@ -161,15 +159,15 @@ async fn unplaced(
     let found = found.with_stand_ins(resource);
     let planned = resource
         .plan(&found, environment)
-        .map_err(|source| LayoutError::Construct {
+        .map_err(|problem| LayoutError::Construct {
             resource: manifest.to_string(),
-            source,
+            problem,
         })?;
     let built = planned.resources;
     let mut processes =
-        process::processes(&built, &Sources::of(found, &built)).map_err(|source| LayoutError::Process {
+        process::processes(&built, &Sources::of(found, &built)).map_err(|problem| LayoutError::Process {
             resource: manifest.to_string(),
-            source,
+            problem,
         })?;
     let title = format!("{} {}", owner.kind, owner.name);
     notes.extend(

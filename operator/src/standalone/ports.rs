@@ -148,7 +148,7 @@ fn owner_of(port: u16) -> Option<String> {
             let id = entry.file_name().to_string_lossy().into_owned();
             let command = std::fs::read(process.join("cmdline")).unwrap_or_default();
             let command = String::from_utf8_lossy(&command).replace('\0', " ");
-            return Some(format!("process {id} ({})", shortened(command.trim())));
+            return Some(format!("process {id} ({})", shortened(&command)));
         }
     }
     None
@@ -156,12 +156,12 @@ fn owner_of(port: u16) -> Option<String> {
 
 fn shortened(command: &str) -> String {
     const LONGEST: usize = 80;
+    let command = command.split_whitespace().collect::<Vec<_>>().join(" ");
     if command.chars().count() <= LONGEST {
-        command.to_owned()
-    } else {
-        let kept: String = command.chars().take(LONGEST).collect();
-        format!("{kept}…")
+        return command;
     }
+    let kept: String = command.chars().take(LONGEST).collect();
+    format!("{kept}…")
 }
 
 /// The inodes of the sockets that listen on a port.

@@ -81,13 +81,12 @@ pub(super) struct Readiness {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ProcessError {
     /// An environment variable comes from nowhere.
-    #[error("pod {pod}: {source}")]
+    #[error("pod {pod}: {problem}")]
     Variable {
         /// The pod.
         pod: String,
         /// What is missing.
-        #[source]
-        source: VariableError,
+        problem: VariableError,
     },
     /// A volume has no source here.
     #[error(
@@ -216,10 +215,10 @@ fn pod(workload: &Workload<'_>, ordinal: i32, sources: &Sources) -> Result<Vec<P
     let processes = spec.containers.iter().map(|container| {
         let (files, directories) = mounts(container, workload, &pod_name, sources)?;
         let environment =
-            variables::environment(container, &pod_name, &namespace, sources).map_err(|source| {
+            variables::environment(container, &pod_name, &namespace, sources).map_err(|problem| {
                 ProcessError::Variable {
                     pod: pod_name.clone(),
-                    source,
+                    problem,
                 }
             })?;
         let command = command(container, &environment).ok_or_else(|| ProcessError::NoCommand {

@@ -1,4 +1,10 @@
 //! Integration tests of the operator: what it generates, and what it makes of the sample resources.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod cluster;
 mod crds;
