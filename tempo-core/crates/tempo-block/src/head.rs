@@ -298,3 +298,68 @@ pub(crate) fn right_aligned<const N: usize>(id: &[u8]) -> [u8; N] {
     }
     aligned
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+    use tempo_model::proto::trace::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
+
+    use super::*;
+
+    fn record(spans: u64) -> Vec<u8> {
+        let span = |id: u64| Span {
+            trace_id: vec![1; 16],
+            span_id: id.to_be_bytes().to_vec(),
+            ..Span::default()
+        };
+        let scope_spans = ScopeSpans {
+            spans: (0..spans).map(span).collect(),
+            ..ScopeSpans::default()
+        };
+        ExportTraceServiceRequest {
+            resource_spans: vec![ResourceSpans {
+                scope_spans: vec![scope_spans],
+                ..ResourceSpans::default()
+            }],
+        }
+        .encode_to_vec()
+    }
+
+    #[test]
+    fn segments_stay_few_however_often_snapshots_are_taken() {
+        let mut head = Head::default();
+        let record = record(1);
+        for spans in 1..=1000 {
+            head.append(&record, 1).unwrap();
+            let snapshot = head.snapshot();
+            assert_eq!((snapshot.spans(), head.spans()), (spans, spans));
+            assert!(
+                snapshot.segments.len() <= 10,
+                "{} segments",
+                snapshot.segments.len()
+            );
+            let bytes: usize = head.sealed.iter().map(|segment| segment.memory()).sum();
+            assert_eq!(head.sealed_bytes, bytes);
+        }
+    }
+
+    #[test]
+    fn large_segments_are_sealed_and_not_moved_again() {
+        let mut head = Head::default();
+        let record = record(MAX_SEGMENT_ROWS as u64 / 2);
+        for _ in 0..5 {
+            head.append(&record, 1).unwrap();
+        }
+        let rows = |snapshot: &HeadSnapshot| -> Vec<usize> {
+            let segments = snapshot.segments.iter();
+            segments.map(|segment| segment.rows()).collect()
+        };
+        let half = MAX_SEGMENT_ROWS / 2;
+        let before = head.snapshot();
+        assert_eq!(rows(&before), [2 * half, 2 * half, half]);
+        head.append(&record, 1).unwrap();
+        let after = head.snapshot();
+        assert_eq!(rows(&after), [2 * half, 2 * half, half, half]);
+        assert!(Arc::ptr_eq(&before.segments[0], &after.segments[0]));
+    }
+}

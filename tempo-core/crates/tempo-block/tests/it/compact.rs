@@ -385,6 +385,26 @@ fn of_a_block_with_unwanted_traces_alone_nothing_is_left() {
 }
 
 #[test]
+fn what_was_too_rare_for_a_column_is_found_where_there_is_one_now() {
+    run(async {
+        let mut world = World::new();
+        let rare = || vec![int("rare".to_owned(), 5)];
+        let mut many: Vec<Span> = (0..200).map(|id| span(1, id, vec![])).collect();
+        many[50].attributes = rare();
+        let sets = [vec![request(many)], vec![request(vec![span(2, 7, rare())])]];
+        let inputs = world.blocks(&sets).await;
+        let meta = world.run(Method::Copy, &inputs, &[]).await.unwrap().unwrap();
+        assert_eq!(meta.level, 1);
+        let found = world
+            .answer("{ span.rare = 5 }", &world.sources(&[Arc::clone(&meta)]))
+            .await;
+        let spans: Vec<[u8; 8]> = found.into_values().flat_map(|(.., spans)| spans).collect();
+        assert_eq!(spans, [[50; 8], [7; 8]]);
+        assert_eq!(world.spans(&[meta]).await, comparable(&sets));
+    });
+}
+
+#[test]
 fn both_sides_of_a_call_with_one_id_stay() {
     run(async {
         let mut world = World::new();
