@@ -22,7 +22,7 @@ const NOW: u64 = 1_700_000_000_000_000_000;
 /// A block with a span of each of some traces; some of them are in every block.
 async fn block(reader: &Reader, number: u64) -> Arc<BlockMeta> {
     let span = |trace: u64| {
-        let own = if trace % 3 == 0 { 0 } else { number };
+        let own = if trace.is_multiple_of(3) { 0 } else { number };
         Span {
             trace_id: [trace.to_be_bytes(), own.to_be_bytes()].concat(),
             span_id: (number + 1).to_be_bytes().to_vec(),
