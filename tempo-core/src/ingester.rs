@@ -246,10 +246,17 @@ impl Shared {
                 tokio::select! {
                     biased;
                     () = this.ended.triggered() => return,
-                    () = this.environment.clock.sleep(this.settings.check_period) => this.heads.look_around(),
+                    () = this.environment.clock.sleep(this.settings.check_period) => this.look_around(),
                 }
             }
         });
+    }
+
+    fn look_around(&self) {
+        let wal_bytes = self.wal.bytes();
+        self.metrics.wal_bytes(wal_bytes);
+        self.heads
+            .look_around(wal_bytes > self.settings.wal.max_bytes / 2);
     }
 
     /// Stores a push in a task of its own: a caller that goes away may come back and ask for the same, and must then

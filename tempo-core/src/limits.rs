@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,12 +82,12 @@ impl TenantLimits {
     }
 
     /// Puts what a per-tenant file says in the place of what the one before said.
-    fn replace(&self, file: &Path, overrides: &PerTenantOverrides) -> Result<(), LimitsError> {
+    fn replace(&self, file: &PathBuf, overrides: &PerTenantOverrides) -> Result<(), LimitsError> {
         let defaults = Arc::clone(&self.0.read().defaults);
         let limits_of = |tenant: &String| match overrides.for_tenant(tenant, &defaults) {
             Ok(limits) => Ok((tenant.clone(), Arc::new(limits))),
             Err(source) => Err(LimitsError::Tenant {
-                path: file.to_owned(),
+                path: file.clone(),
                 tenant: tenant.clone(),
                 source,
             }),
@@ -176,15 +176,15 @@ mod tests {
     #[test]
     fn a_tenants_own_limits_come_before_everyones_and_the_defaults() {
         let limits = TenantLimits::default();
-        let file = Path::new("overrides.yaml");
+        let file = PathBuf::from("overrides.yaml");
         let text = "overrides: { a: { ingestion: { rate_limit_bytes: 1 } } }";
-        limits.replace(file, &overrides(text)).unwrap();
+        limits.replace(&file, &overrides(text)).unwrap();
         assert_eq!((rate(&limits, "a"), rate(&limits, "b")), (1, 30_000_000));
         let text = "overrides: { '*': { ingestion: { rate_limit_bytes: 2 } } }";
-        limits.replace(file, &overrides(text)).unwrap();
+        limits.replace(&file, &overrides(text)).unwrap();
         assert_eq!((rate(&limits, "a"), rate(&limits, "b")), (2, 2));
         let wrong = overrides("overrides: { a: { ingestion: { rate_limit_bytes: many } } }");
-        let error = limits.replace(file, &wrong).unwrap_err().to_string();
+        let error = limits.replace(&file, &wrong).unwrap_err().to_string();
         assert!(error.contains("tenant a"), "{error}");
         assert_eq!(rate(&limits, "a"), 2, "what was in effect stays");
     }

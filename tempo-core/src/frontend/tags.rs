@@ -146,9 +146,7 @@ impl TagValues {
 
     /// Adds what others know.
     pub(super) fn absorb(&mut self, other: Self) {
-        for value in other.values {
-            self.insert(value);
-        }
+        other.values.into_iter().for_each(|value| self.insert(value));
     }
 
     /// The values, sorted; at most `limit` (0 is all).
@@ -178,9 +176,7 @@ impl TagValues {
 
 impl Combine for TagValues {
     fn add(&mut self, _part: Part, partial: Partial) {
-        for value in partial.values {
-            self.insert(value);
-        }
+        partial.values.into_iter().for_each(|value| self.insert(value));
     }
 
     fn is_settled(&self, _block: &BlockMeta) -> bool {

@@ -183,12 +183,23 @@ impl Heads {
         }
     }
 
-    /// Cuts heads that are old, and where memory runs short lets go of what lingers and cuts the largest.
-    pub(super) fn look_around(&self) {
+    /// Cuts heads that are old, and where memory runs short lets go of what lingers and cuts the largest. `wal_fills` says
+    /// that the WAL runs short: then the older half of the heads is cut, since their records keep segments there.
+    pub(super) fn look_around(&self, wal_fills: bool) {
         let now = self.environment.clock.since_boot();
-        for (tenant, heads) in self.all() {
+        let all = self.all();
+        let ages = all.iter().filter_map(|(_, heads)| heads.lock().opened_at());
+        let oldest = ages
+            .min()
+            .map_or(Duration::ZERO, |opened| now.saturating_sub(opened));
+        let most = if wal_fills {
+            self.settings.max_block_duration.min(oldest / 2)
+        } else {
+            self.settings.max_block_duration
+        };
+        for (tenant, heads) in all {
             let mut heads = heads.lock();
-            let is_old = |opened: Duration| now.saturating_sub(opened) >= self.settings.max_block_duration;
+            let is_old = |opened: Duration| now.saturating_sub(opened) >= most;
             if heads.opened_at().is_some_and(is_old) {
                 self.cut(&tenant, &mut heads);
             }

@@ -230,3 +230,128 @@ impl Cut {
         Some(Committed { after, by })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tempo_block::log::{Fold, Transaction};
+    use tempo_model::TenantId;
+    use ulid::Ulid;
+
+    use super::*;
+
+    const STREAM: Ulid = Ulid(7);
+
+    /// Two cut heads, records 0 and 1, and an open one with record 2.
+    fn heads() -> TenantHeads {
+        let mut heads = TenantHeads::default();
+        for number in 0..3 {
+            let record = Record {
+                epoch: STREAM,
+                tenant: TenantId::single(),
+                number,
+                hash: 0,
+                flags: Flags::default(),
+                payload: Bytes::new(),
+            };
+            heads
+                .append(&record, 1, Duration::ZERO, HeadSettings::default())
+                .unwrap();
+            if number < 2 {
+                assert!(heads.cut(number + 1));
+            }
+        }
+        heads
+    }
+
+    /// The log at a position, with blocks of the first `stored` records.
+    fn log(position: u64, stored: u64) -> Snapshot<Blocks> {
+        let mut records = Records::default();
+        for number in 0..stored {
+            records.insert(STREAM, number);
+        }
+        let mut state = Blocks::default();
+        let covers = records.as_covers();
+        state.apply(
+            position,
+            &Transaction {
+                covers,
+                ..Transaction::default()
+            },
+        );
+        Snapshot { position, state }
+    }
+
+    /// How many heads a query is answered from, or where it must go.
+    fn asked(heads: &mut TenantHeads, position: u64, log: &Snapshot<Blocks>) -> Result<usize, u64> {
+        match heads.view(position, log) {
+            View::Heads(heads) => Ok(heads.len()),
+            View::MovedTo(position) => Err(position),
+            View::Rebuilding => panic!("no part is stored"),
+        }
+    }
+
+    #[test]
+    fn a_head_is_asked_before_its_entry_and_not_from_it_on() {
+        let mut heads = heads();
+        assert_eq!(asked(&mut heads, 4, &log(4, 0)), Ok(3));
+        heads.committed(1, Committed { after: 4, by: 5 });
+        assert_eq!(asked(&mut heads, 4, &log(5, 1)), Ok(3));
+        assert_eq!(asked(&mut heads, 5, &log(5, 1)), Ok(2));
+        assert_eq!(asked(&mut heads, 9, &log(9, 1)), Ok(2));
+        assert!(heads.let_go(1) && !heads.let_go(1));
+        assert_eq!(asked(&mut heads, 4, &log(9, 1)), Err(9));
+        assert_eq!(asked(&mut heads, 5, &log(9, 1)), Ok(2));
+        assert!(!heads.let_go(2), "it is not committed");
+    }
+
+    #[test]
+    fn a_query_from_where_it_is_not_known_moves_on() {
+        let mut heads = heads();
+        assert_eq!(asked(&mut heads, 4, &log(4, 0)), Ok(3));
+        heads.committed(1, Committed { after: 4, by: 7 });
+        assert_eq!(asked(&mut heads, 4, &log(7, 1)), Ok(3));
+        assert_eq!(asked(&mut heads, 5, &log(7, 1)), Err(7));
+        assert_eq!(asked(&mut heads, 7, &log(7, 1)), Ok(2));
+    }
+
+    #[test]
+    fn the_log_may_know_of_a_commit_first() {
+        let mut heads = heads();
+        assert_eq!(asked(&mut heads, 4, &log(4, 0)), Ok(3));
+        assert_eq!(asked(&mut heads, 6, &log(6, 1)), Ok(2));
+        assert_eq!(asked(&mut heads, 5, &log(6, 1)), Err(6));
+    }
+
+    #[test]
+    fn the_first_query_learns_where_this_process_begins() {
+        let mut heads = heads();
+        assert_eq!(
+            asked(&mut heads, 3, &log(4, 0)),
+            Err(4),
+            "an earlier process may have had more"
+        );
+        assert_eq!(asked(&mut heads, 4, &log(9, 0)), Ok(3));
+    }
+
+    #[test]
+    fn a_head_that_others_stored_in_part_is_replaced_by_the_rest() {
+        let mut heads = heads();
+        let mut both = TenantHeads::default();
+        std::mem::swap(&mut both.open, &mut heads.open);
+        both.open.as_mut().unwrap().records.insert(STREAM, 0);
+        assert!(both.cut(1));
+        assert!(matches!(both.view(5, &log(5, 1)), View::Rebuilding));
+        let head = both.uncommitted(1).unwrap();
+        let rest = CutHead {
+            snapshot: Arc::clone(&head.snapshot),
+            records: head.records.not_in(&log(5, 1).state),
+            maybe_duplicates: false,
+            bytes: 1,
+        };
+        both.replace(1, rest, 5);
+        assert!(both.stored().covers(STREAM, 0..1) && !both.stored().covers(STREAM, 2..3));
+        assert_eq!(asked(&mut both, 4, &log(5, 1)), Err(5));
+        assert_eq!(asked(&mut both, 5, &log(5, 1)), Ok(1));
+    }
+}

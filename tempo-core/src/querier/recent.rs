@@ -23,7 +23,6 @@ fn join<'a>(
 ) -> Result<JobResponse, CallError> {
     let mut joined = Partial::default();
     let mut moved_to = 0;
-    let mut streams = Vec::new();
     let mut missing = Vec::new();
     let mut asked = 0;
     for (ingester, answer) in answers {
@@ -31,12 +30,8 @@ fn join<'a>(
         match answer {
             Ok(RecentResponse {
                 partial: Some(partial),
-                streams: answered,
                 ..
-            }) => {
-                add(&mut joined, partial);
-                streams.extend(answered);
-            }
+            }) => add(&mut joined, partial),
             Ok(moved) => moved_to = moved_to.max(moved.moved_to),
             Err(error) if error.is_retryable() => missing.push(format!("{ingester}: {error}")),
             Err(error) => return Err(error),
@@ -54,7 +49,6 @@ fn join<'a>(
     Ok(JobResponse {
         partial: Some(joined),
         incomplete: missing.join("; "),
-        streams,
         ..JobResponse::default()
     })
 }

@@ -1,0 +1,126 @@
+//! The compactor: fewer blocks with the same spans, whoever else compacts.
+
+use std::time::Duration;
+
+use tempo_block::store::metered::Operation;
+use tempo_config::Config;
+use tempo_core::compactor::{Done, Settings};
+
+use super::store::Trouble;
+use super::world::{Node, World, tenant};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+async fn with_blocks(world: &World, blocks: usize) -> Node {
+    let (node, a) = (world.start().await, tenant("a"));
+    for _ in 0..blocks {
+        world.push(&node, &a, 9).await.unwrap();
+        node.ingester.flush().await;
+    }
+    node
+}
+
+async fn live(world: &World) -> usize {
+    world.log(&tenant("a")).await.snapshot().state.live().len()
+}
+
+fn settings() -> Settings {
+    Settings::from(&Config::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn blocks_of_a_window_that_is_over_become_one() {
+    let world = World::new(101);
+    let node = with_blocks(&world, 3).await;
+    let compactor = world.compactor("one", &["one"], settings());
+    assert_eq!(
+        compactor.run_once().await,
+        Done::default(),
+        "the window is filling"
+    );
+    world.pass(HOUR).await;
+    let done = compactor.run_once().await;
+    assert_eq!((done.jobs, done.failed), (1, 0));
+    assert_eq!(live(&world).await, 1);
+    world.check(&node, &tenant("a")).await;
+    assert_eq!(compactor.run_once().await, Done::default(), "it is settled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_old_goes_and_its_files_after_a_grace() {
+    let world = World::new(102);
+    let _node = with_blocks(&world, 2).await;
+    let mut settings = settings();
+    settings.retention = HOUR;
+    settings.grace.removed = Duration::ZERO;
+    let compactor = world.compactor("one", &["one"], settings);
+    world.pass(HOUR / 2).await;
+    assert_eq!(compactor.run_once().await.expired, 0);
+    world.pass(HOUR).await;
+    assert_eq!(compactor.run_once().await.expired, 2);
+    assert_eq!(live(&world).await, 0);
+    compactor.clean().await;
+    let deletes = world
+        .script
+        .journal()
+        .iter()
+        .filter(|line| line.contains(" delete "))
+        .count();
+    assert_eq!(deletes, 6, "three files of each block");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_compactors_share_the_work_and_neither_waits_for_the_other() {
+    let world = World::new(103);
+    let mut nodes = Vec::new();
+    for _ in 0..4 {
+        nodes.push(with_blocks(&world, 2).await);
+        world.pass(HOUR).await;
+        nodes.pop().unwrap().kill(&world).await;
+    }
+    let all = ["one", "two"];
+    let (one, two) = (
+        world.compactor("one", &all, settings()),
+        world.compactor("two", &all, settings()),
+    );
+    let (first, second) = tokio::join!(one.run_once(), two.run_once());
+    assert_eq!(first.jobs + second.jobs, 4);
+    assert_eq!(first.failed + second.failed, 0);
+    let node = world.start().await;
+    world.check(&node, &tenant("a")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_that_do_not_know_each_other_do_no_harm() {
+    let world = World::new(104);
+    let node = with_blocks(&world, 3).await;
+    world.pass(HOUR).await;
+    let (one, two) = (
+        world.compactor("one", &["one"], settings()),
+        world.compactor("two", &["two"], settings()),
+    );
+    tokio::join!(one.run_once(), two.run_once());
+    assert_eq!(live(&world).await, 1);
+    world.check(&node, &tenant("a")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_job_is_tried_again_later_and_loses_nothing() {
+    let world = World::new(105);
+    let node = with_blocks(&world, 3).await;
+    world.pass(HOUR).await;
+    let compactor = world.compactor("one", &["one"], settings());
+    world
+        .script
+        .next(1, Operation::Put, "a/blocks/", Trouble::Refused);
+    assert_eq!(compactor.run_once().await.failed, 1);
+    assert_eq!(live(&world).await, 3);
+    assert_eq!(
+        compactor.run_once().await,
+        Done::default(),
+        "its blocks are left alone for a while"
+    );
+    world.pass(HOUR / 2).await;
+    assert_eq!(compactor.run_once().await.jobs, 1);
+    world.check(&node, &tenant("a")).await;
+}
