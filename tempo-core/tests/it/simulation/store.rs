@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 /// What becomes of requests that a rule is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
+pub(super) enum Trouble {
     /// They fail and have no effect.
     Refused,
     /// They have their effect and their answer is lost.
@@ -37,7 +37,7 @@ struct Rule {
 
 /// The troubles to come and the journal.
 #[derive(Debug)]
-pub struct Script {
+pub(super) struct Script {
     environment: Environment,
     /// The longest that a request or its answer is on its way.
     latency: Mutex<Duration>,
@@ -50,7 +50,7 @@ pub struct Script {
 
 impl Script {
     /// A store without troubles.
-    pub fn store(environment: Environment) -> (Arc<Self>, Store) {
+    pub(super) fn store(environment: Environment) -> (Arc<Self>, Store) {
         let script = Arc::new(Self {
             environment,
             latency: Mutex::default(),
@@ -65,7 +65,7 @@ impl Script {
     }
 
     /// The next `times` requests of a kind whose path contains `path` are in trouble.
-    pub fn next(&self, times: usize, operation: Operation, path: &'static str, trouble: Trouble) {
+    pub(super) fn next(&self, times: usize, operation: Operation, path: &'static str, trouble: Trouble) {
         self.rules.lock().push(Rule {
             operation,
             path,
@@ -75,7 +75,7 @@ impl Script {
     }
 
     /// From here on requests and answers take up to `most` each.
-    pub fn slow_down(&self, most: Duration) {
+    pub(super) fn slow_down(&self, most: Duration) {
         *self.latency.lock() = most;
     }
 
@@ -88,24 +88,24 @@ impl Script {
     }
 
     /// Nothing works until [`Script::heal`].
-    pub fn break_down(&self) {
+    pub(super) fn break_down(&self) {
         for operation in Operation::ALL {
             self.next(usize::MAX, operation, "", Trouble::Refused);
         }
     }
 
     /// Everything works again.
-    pub fn heal(&self) {
+    pub(super) fn heal(&self) {
         self.rules.lock().clear();
     }
 
     /// Completes when a request hangs.
-    pub async fn hung(&self) {
+    pub(super) async fn hung(&self) {
         self.hung.notified().await;
     }
 
     /// Every request so far with its time.
-    pub fn journal(&self) -> Vec<String> {
+    pub(super) fn journal(&self) -> Vec<String> {
         self.journal.lock().clone()
     }
 

@@ -32,16 +32,16 @@ use super::store::Script;
 const START_NS: u64 = 1_700_000_000_000_000_000;
 
 /// What a span is known by: trace and span id in hex.
-pub type SpanName = (String, String);
+pub(super) type SpanName = (String, String);
 
 /// One world.
-pub struct World {
+pub(super) struct World {
     /// What tests themselves run by; nobody kills it.
-    pub environment: Environment,
-    pub store: Store,
-    pub script: Arc<Script>,
-    pub disk: MemoryFiles,
-    pub settings: ingester::Settings,
+    pub(super) environment: Environment,
+    pub(super) store: Store,
+    pub(super) script: Arc<Script>,
+    pub(super) disk: MemoryFiles,
+    pub(super) settings: ingester::Settings,
     reader: Reader,
     sent: Mutex<Sent>,
 }
@@ -54,14 +54,14 @@ struct Sent {
 }
 
 /// A process with an ingester.
-pub struct Node {
-    pub ingester: Ingester,
+pub(super) struct Node {
+    pub(super) ingester: Ingester,
     life: CancellationToken,
 }
 
 impl Node {
     /// Ends the process as a power cut does: what was not synced is gone.
-    pub async fn kill(self, world: &World) {
+    pub(super) async fn kill(self, world: &World) {
         self.life.cancel();
         drop(self.ingester);
         world.pass(Duration::from_millis(1)).await;
@@ -91,7 +91,7 @@ impl Spawn for Life {
 
 impl World {
     /// A world that goes the same way for the same seed.
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let disk = MemoryFiles::default();
         let environment = Environment::simulated(seed, START_NS).with_files(Arc::new(disk.clone()));
         let (script, store) = Script::store(environment.clone());
@@ -113,12 +113,12 @@ impl World {
     }
 
     /// Lets time pass.
-    pub async fn pass(&self, time: Duration) {
+    pub(super) async fn pass(&self, time: Duration) {
         self.environment.clock.sleep(time).await;
     }
 
     /// A number below `limit`.
-    pub fn roll(&self, limit: u64) -> u64 {
+    pub(super) fn roll(&self, limit: u64) -> u64 {
         self.environment.random.next_u64() % limit
     }
 
@@ -131,14 +131,14 @@ impl World {
     }
 
     /// Starts an ingester on the disk.
-    pub async fn start(&self) -> Node {
+    pub(super) async fn start(&self) -> Node {
         let (environment, life) = self.born();
         let ingester = self.ingester(environment).await;
         Node { ingester, life }
     }
 
     /// Starts an ingester and kills it when a request hangs.
-    pub async fn start_and_kill(&self) {
+    pub(super) async fn start_and_kill(&self) {
         let (environment, life) = self.born();
         tokio::select! {
             biased;
@@ -159,7 +159,7 @@ impl World {
     }
 
     /// A compactor among others.
-    pub fn compactor(&self, id: &str, all: &[&str], settings: compactor::Settings) -> Compactor {
+    pub(super) fn compactor(&self, id: &str, all: &[&str], settings: compactor::Settings) -> Compactor {
         let member = |id: &&str| Member {
             id: (*id).to_owned(),
             role: "compactor".to_owned(),
@@ -177,7 +177,7 @@ impl World {
     }
 
     /// New spans, each of a trace of its own unless `per_trace` says otherwise.
-    pub fn payload(&self, tenant: &TenantId, spans: u64, per_trace: u64) -> Vec<u8> {
+    pub(super) fn payload(&self, tenant: &TenantId, spans: u64, per_trace: u64) -> Vec<u8> {
         let mut sent = self.sent.lock();
         let now = self.environment.clock.unix_nanos();
         let mut made = Vec::new();
@@ -194,7 +194,7 @@ impl World {
     }
 
     /// Pushes a payload; what is acknowledged must be found from here on.
-    pub async fn push_payload(
+    pub(super) async fn push_payload(
         &self,
         ingester: &Ingester,
         tenant: &TenantId,
@@ -215,13 +215,13 @@ impl World {
     }
 
     /// Pushes new spans.
-    pub async fn push(&self, node: &Node, tenant: &TenantId, spans: u64) -> Result<(), CallError> {
+    pub(super) async fn push(&self, node: &Node, tenant: &TenantId, spans: u64) -> Result<(), CallError> {
         let payload = self.payload(tenant, spans, 3);
         self.push_payload(&node.ingester, tenant, payload).await
     }
 
     /// The spans of a tenant that were acknowledged so far.
-    pub fn acknowledged(&self, tenant: &TenantId) -> BTreeSet<SpanName> {
+    pub(super) fn acknowledged(&self, tenant: &TenantId) -> BTreeSet<SpanName> {
         let sent = self.sent.lock();
         let all = sent.by_tenant.get(tenant).into_iter().flatten();
         all.filter(|(_, acknowledged)| **acknowledged)
@@ -230,14 +230,14 @@ impl World {
     }
 
     /// Asserts that everything acknowledged is found, each span once, and nothing that was never sent.
-    pub async fn check(&self, node: &Node, tenant: &TenantId) {
+    pub(super) async fn check(&self, node: &Node, tenant: &TenantId) {
         let must = self.acknowledged(tenant);
         let found = self.find(&node.ingester, tenant).await;
         self.compare(tenant, &must, &found);
     }
 
     /// Asserts that `found` has all of `must`, each span once, and nothing that was never sent.
-    pub fn compare(&self, tenant: &TenantId, must: &BTreeSet<SpanName>, found: &[SpanName]) {
+    pub(super) fn compare(&self, tenant: &TenantId, must: &BTreeSet<SpanName>, found: &[SpanName]) {
         let distinct: BTreeSet<SpanName> = found.iter().cloned().collect();
         let missed: Vec<_> = must.difference(&distinct).collect();
         assert!(
@@ -263,7 +263,7 @@ impl World {
 
     /// Every span that a query finds, as often as it is found: the blocks at a log position, and what the ingester has
     /// beside them.
-    pub async fn find(&self, ingester: &Ingester, tenant: &TenantId) -> Vec<SpanName> {
+    pub(super) async fn find(&self, ingester: &Ingester, tenant: &TenantId) -> Vec<SpanName> {
         let log = CommitLog::open(&self.environment, &self.store, tenant)
             .await
             .unwrap();
@@ -304,20 +304,20 @@ impl World {
     }
 
     /// The log of a tenant, read to its end.
-    pub async fn log(&self, tenant: &TenantId) -> CommitLog {
+    pub(super) async fn log(&self, tenant: &TenantId) -> CommitLog {
         CommitLog::open(&self.environment, &self.store, tenant)
             .await
             .unwrap()
     }
 
     /// How many streams the log of streams knows.
-    pub async fn streams(&self) -> usize {
+    pub(super) async fn streams(&self) -> usize {
         let streams = StreamLog::open(&self.environment, &self.store).await.unwrap();
         streams.snapshot().state.iter().count()
     }
 
     /// The files of the WAL but for the name of the disk.
-    pub fn wal_files(&self) -> Vec<String> {
+    pub(super) fn wal_files(&self) -> Vec<String> {
         let listed = self.disk.list(&self.settings.wal_folder).unwrap();
         let names = listed
             .iter()
@@ -327,12 +327,12 @@ impl World {
 }
 
 /// A tenant by its name.
-pub fn tenant(name: &str) -> TenantId {
+pub(super) fn tenant(name: &str) -> TenantId {
     name.parse().unwrap()
 }
 
 /// A search for every span.
-pub fn everything() -> Query {
+pub(super) fn everything() -> Query {
     Query {
         question: Some(Question::Search(SearchQuestion {
             query: "{}".to_owned(),
