@@ -10,9 +10,11 @@ mod control;
 mod doors;
 mod gossip;
 mod http;
+mod members;
 mod readiness;
 mod roles;
 pub mod store;
+mod store_metrics;
 pub mod version;
 
 use std::net::SocketAddr;
@@ -111,6 +113,7 @@ impl App {
         let config = Arc::new(config);
         let opened = tempo_block::store::open(&store::settings(&config.storage.trace))?;
         let base = Base::new(environment, config, target);
+        let opened = store_metrics::measured(&base.environment, opened, &base.metrics);
         let background = Shutdown::new();
         let limits = base.limits(&background).await?;
         let http = HttpServers::start(base.shown(&limits), &base.requests).await?;

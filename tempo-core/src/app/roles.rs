@@ -12,7 +12,7 @@ use tempo_runtime::metrics::MetricsRegistry;
 use tempo_runtime::{Environment, Shutdown};
 
 use super::gossip::{Gossip, GrpcSocket, Joined};
-use super::{Readiness, StartError, control};
+use super::{Readiness, StartError, control, members};
 use crate::api;
 use crate::commit_logs::CommitLogs;
 use crate::compactor::{self, Compactor};
@@ -87,6 +87,8 @@ impl Roles {
         let consumer = parts.distributor(&surroundings, ingester_api.as_ref());
         let query_api = parts.query_api(&surroundings, querier.as_ref());
         let control = ingester.clone().map(|ingester| control::routes(ingester, end));
+        let members = surroundings.members(parts.target);
+        members::count(parts.environment, members.clone(), parts.metrics);
         let compacting = Shutdown::new();
         if let Some(compactor) = parts.compactor(&surroundings) {
             let shutdown = compacting.clone();
@@ -97,7 +99,10 @@ impl Roles {
         Ok(Started {
             roles: Self { ingester, compacting },
             consumer: consumer.map(|distributor| distributor as Arc<dyn TraceConsumer>),
-            routes: query_api.unwrap_or_default().merge(control.unwrap_or_default()),
+            routes: query_api
+                .unwrap_or_default()
+                .merge(control.unwrap_or_default())
+                .merge(members::routes(members)),
             joined: gossip.map(|gossip| gossip.serve(ingester_api, querier)),
         })
     }

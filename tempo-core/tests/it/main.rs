@@ -12,6 +12,7 @@
 mod api;
 mod configuration;
 mod durability;
+mod load;
 mod pages;
 mod roles;
 mod simulation;

@@ -60,6 +60,18 @@ async fn processes_of_single_roles_answer_as_one() {
         );
         assert!(spans_of(frontend, &ids[0]).await > 0);
     }
+    let (_, members) = querier.get("/memberlist", &[]).await.unwrap();
+    assert!(
+        ROLES.iter().all(|role| members.contains(&format!("| {role} "))),
+        "{members}"
+    );
+    let (_, metrics) = querier.get("/metrics", &[]).await.unwrap();
+    for line in [
+        "tempo_memberlist_client_cluster_members_count 5",
+        "tempodb_backend_request_duration_seconds_bucket{",
+    ] {
+        assert!(metrics.contains(line), "{line} is missing in {metrics}");
+    }
     for engine in [distributor, frontend, querier, compactor, ingester] {
         assert!(engine.stop().await.unwrap().success(), "{}", engine.log());
     }

@@ -18,7 +18,7 @@ use crate::app::version;
 use crate::target::Target;
 
 /// What every process answers.
-const OWN_ENDPOINTS: [&str; 11] = [
+const OWN_ENDPOINTS: [&str; 12] = [
     "GET /ready",
     "GET /metrics",
     "GET /status",
@@ -29,6 +29,7 @@ const OWN_ENDPOINTS: [&str; 11] = [
     "GET /status/runtime_config",
     "GET /status/overrides",
     "GET /status/overrides/{tenant}",
+    "GET /memberlist",
     "GET /api/status/buildinfo",
 ];
 const INGESTER_ENDPOINTS: [&str; 2] = ["GET, POST /flush", "GET, POST /shutdown"];

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use tempo_runtime::Clock;
 
 use super::Store;
 
@@ -59,9 +61,43 @@ pub struct Count {
     pub bytes: u64,
 }
 
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// As asked.
+    Done,
+    /// There is no such object.
+    NotFound,
+    /// A conditional create found the object there.
+    Refused,
+    /// It failed.
+    Failed,
+}
+
+impl Outcome {
+    fn of<T>(result: &Result<T>) -> Self {
+        use object_store::Error::{AlreadyExists, NotFound, Precondition};
+        match result {
+            Ok(_) => Self::Done,
+            Err(NotFound { .. }) => Self::NotFound,
+            Err(AlreadyExists { .. } | Precondition { .. }) => Self::Refused,
+            Err(_) => Self::Failed,
+        }
+    }
+}
+
+/// Hears how long requests took: the time to the answer, without the reading of a body.
+pub trait RequestTimes: fmt::Debug + Send + Sync {
+    /// A request was answered.
+    fn answered(&self, operation: Operation, outcome: Outcome, took: Duration);
+}
+
 /// What was counted, by kind of request. Shared between the store and whoever shows the figures.
 #[derive(Debug, Default)]
-pub struct StoreMetrics([Counter; 5]);
+pub struct StoreMetrics {
+    counters: [Counter; 5],
+    times: Option<(Arc<dyn Clock>, Arc<dyn RequestTimes>)>,
+}
 
 #[derive(Debug, Default)]
 struct Counter {
@@ -85,8 +121,16 @@ impl StoreMetrics {
         }
     }
 
+    /// Metrics that also tell `times` of every request, by `clock`.
+    pub fn timed(clock: Arc<dyn Clock>, times: Arc<dyn RequestTimes>) -> Self {
+        Self {
+            times: Some((clock, times)),
+            ..Self::default()
+        }
+    }
+
     fn counter(&self, operation: Operation) -> &Counter {
-        let Self([put, get, list, delete, copy]) = self;
+        let [put, get, list, delete, copy] = &self.counters;
         match operation {
             Operation::Put => put,
             Operation::Get => get,
@@ -96,18 +140,28 @@ impl StoreMetrics {
         }
     }
 
-    fn record<T>(&self, operation: Operation, result: &Result<T>, bytes: impl FnOnce(&T) -> u64) {
-        use object_store::Error::{AlreadyExists, NotFound, Precondition};
+    fn begin(&self) -> Option<Duration> {
+        self.times.as_ref().map(|(clock, _)| clock.since_boot())
+    }
+
+    fn record<T>(
+        &self,
+        operation: Operation,
+        begun: Option<Duration>,
+        result: &Result<T>,
+        bytes: impl FnOnce(&T) -> u64,
+    ) {
         let counter = self.counter(operation);
+        let outcome = Outcome::of(result);
         counter.requests.fetch_add(1, Ordering::Relaxed);
-        match result {
-            Ok(answer) => {
-                counter.bytes.fetch_add(bytes(answer), Ordering::Relaxed);
-            }
-            Err(AlreadyExists { .. } | NotFound { .. } | Precondition { .. }) => {}
-            Err(_) => {
-                counter.failures.fetch_add(1, Ordering::Relaxed);
-            }
+        if let Ok(answer) = result {
+            counter.bytes.fetch_add(bytes(answer), Ordering::Relaxed);
+        }
+        if outcome == Outcome::Failed {
+            counter.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        if let (Some((clock, times)), Some(begun)) = (&self.times, begun) {
+            times.answered(operation, outcome, clock.since_boot().saturating_sub(begun));
         }
     }
 }
@@ -136,8 +190,9 @@ impl fmt::Display for Metered {
 impl ObjectStore for Metered {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let bytes = payload.content_length() as u64;
+        let begun = self.metrics.begin();
         let result = self.inner.put_opts(location, payload, options).await;
-        self.metrics.record(Operation::Put, &result, |_| bytes);
+        self.metrics.record(Operation::Put, begun, &result, |_| bytes);
         result
     }
 
@@ -146,13 +201,15 @@ impl ObjectStore for Metered {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
+        let begun = self.metrics.begin();
         let result = self.inner.put_multipart_opts(location, options).await;
-        self.metrics.record(Operation::Put, &result, |_| 0);
+        self.metrics.record(Operation::Put, begun, &result, |_| 0);
         result
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let head = options.head;
+        let begun = self.metrics.begin();
         let result = self.inner.get_opts(location, options).await;
         let length = |answer: &GetResult| {
             if head {
@@ -161,14 +218,15 @@ impl ObjectStore for Metered {
                 answer.range.end - answer.range.start
             }
         };
-        self.metrics.record(Operation::Get, &result, length);
+        self.metrics.record(Operation::Get, begun, &result, length);
         result
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let begun = self.metrics.begin();
         let result = self.inner.get_ranges(location, ranges).await;
         let length = |answer: &Vec<Bytes>| answer.iter().map(|bytes| bytes.len() as u64).sum();
-        self.metrics.record(Operation::Get, &result, length);
+        self.metrics.record(Operation::Get, begun, &result, length);
         result
     }
 
@@ -176,12 +234,12 @@ impl ObjectStore for Metered {
         let metrics = Arc::clone(&self.metrics);
         let deleted = self.inner.delete_stream(locations);
         deleted
-            .inspect(move |result| metrics.record(Operation::Delete, result, |_| 0))
+            .inspect(move |result| metrics.record(Operation::Delete, None, result, |_| 0))
             .boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.metrics.record(Operation::List, &Ok(()), |()| 0);
+        self.metrics.record(Operation::List, None, &Ok(()), |()| 0);
         self.inner.list(prefix)
     }
 
@@ -190,19 +248,21 @@ impl ObjectStore for Metered {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.metrics.record(Operation::List, &Ok(()), |()| 0);
+        self.metrics.record(Operation::List, None, &Ok(()), |()| 0);
         self.inner.list_with_offset(prefix, offset)
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let begun = self.metrics.begin();
         let result = self.inner.list_with_delimiter(prefix).await;
-        self.metrics.record(Operation::List, &result, |_| 0);
+        self.metrics.record(Operation::List, begun, &result, |_| 0);
         result
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        let begun = self.metrics.begin();
         let result = self.inner.copy_opts(from, to, options).await;
-        self.metrics.record(Operation::Copy, &result, |()| 0);
+        self.metrics.record(Operation::Copy, begun, &result, |()| 0);
         result
     }
 }
