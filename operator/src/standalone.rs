@@ -73,7 +73,7 @@ pub async fn standalone(arguments: Arguments) -> anyhow::Result<()> {
     let mut seen = fingerprint(&arguments.files);
     let first = layout(&arguments.files, &data, &mut ports, &environment).await?;
     let mut fleet = Fleet::new(&data, board.clone(), kill)?;
-    let display = tokio::spawn(display::show(board.subscribe()));
+    let display = tokio::spawn(display::show(board.subscribe(), demo(arguments.port_offset)));
     let mut outcome = fleet.apply(first).await;
     let mut look = interval(WATCH_PERIOD);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -98,8 +98,18 @@ pub async fn standalone(arguments: Arguments) -> anyhow::Result<()> {
         }
     }
     fleet.finish().await;
-    display.abort();
+    // With the last one who writes to it gone, the display shows the end and ends itself.
+    drop(board);
+    let _ = display.await;
     Ok(outcome?)
+}
+
+/// What to type to send traces.
+fn demo(port_offset: u16) -> String {
+    match port_offset {
+        0 => "make demo".to_owned(),
+        offset => format!("make demo PORT_OFFSET={offset}"),
+    }
 }
 
 /// The data folder as an absolute path, made if it is not there.

@@ -4,4 +4,5 @@ mod arrows;
 mod kills;
 mod minio;
 mod quickstart;
+mod standalone;
 mod telemetrygen;

@@ -17,6 +17,8 @@ pub(super) enum State {
     Ended(String),
     /// It was asked to stop.
     Stopping,
+    /// It has stopped.
+    Stopped,
 }
 
 impl fmt::Display for State {
@@ -27,6 +29,7 @@ impl fmt::Display for State {
             Self::Ready => formatter.write_str("ready"),
             Self::Ended(reason) => formatter.write_str(reason),
             Self::Stopping => formatter.write_str("stopping"),
+            Self::Stopped => formatter.write_str("stopped"),
         }
     }
 }
@@ -57,6 +60,12 @@ impl View {
     /// Whether every process answers.
     pub(super) fn all_ready(&self) -> bool {
         !self.rows.is_empty() && self.rows.iter().all(|(_, row)| row.state == State::Ready)
+    }
+
+    /// Whether processes were asked to stop.
+    pub(super) fn is_stopping(&self) -> bool {
+        let stops = |row: &Row| matches!(row.state, State::Stopping | State::Stopped);
+        self.rows.iter().any(|(_, row)| stops(row))
     }
 
     fn missing(&self, names: &[String]) -> Vec<String> {

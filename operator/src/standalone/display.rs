@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use tokio::{sync::watch, time::sleep};
 
 use super::board::{State, View};
@@ -14,9 +14,9 @@ use super::board::{State, View};
 /// The table is not drawn more often.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// Shows the view until whoever writes it is gone.
-pub(super) async fn show(mut view: watch::Receiver<View>) {
-    let mut screen = Screen::new();
+/// Shows the view until whoever writes it is gone. `demo` is what sends traces to it.
+pub(super) async fn show(mut view: watch::Receiver<View>, demo: String) {
+    let mut screen = Screen::new(demo);
     loop {
         let shown = view.borrow_and_update().clone();
         // Whoever closed the other end of standard output does not want to read on.
@@ -29,6 +29,7 @@ pub(super) async fn show(mut view: watch::Receiver<View>) {
 }
 
 struct Screen {
+    demo: String,
     terminal: bool,
     /// Lines of the table on the screen.
     lines: usize,
@@ -39,8 +40,9 @@ struct Screen {
 }
 
 impl Screen {
-    fn new() -> Self {
+    fn new(demo: String) -> Self {
         Self {
+            demo,
             terminal: std::io::stdout().is_terminal(),
             lines: 0,
             states: BTreeMap::new(),
@@ -66,7 +68,7 @@ impl Screen {
 
     /// The whole view, drawn over the one before.
     fn table(&mut self, view: &View) -> String {
-        let text = table(view);
+        let text = table(view, &self.demo);
         let above = match self.lines {
             0 => String::new(),
             lines => format!("\x1b[{lines}F\x1b[J"),
@@ -95,17 +97,17 @@ impl Screen {
             for (name, row) in view.rows.iter().filter(|(_, row)| !row.addresses.is_empty()) {
                 lines.push(format!("{name}: {}", row.addresses.join(", ")));
             }
-            lines.push("everything is ready; Ctrl-C stops it".to_owned());
+            lines.push(hint(view, &self.demo));
         }
         self.was_ready = view.all_ready();
         ended(&lines)
     }
 }
 
-fn table(view: &View) -> String {
+fn table(view: &View, demo: &str) -> String {
     let mut table = Table::new();
     table
-        .load_style(UTF8_HORIZONTAL_ONLY)
+        .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(["component", "state", "restarts", "address"]);
     for (name, row) in &view.rows {
@@ -119,13 +121,18 @@ fn table(view: &View) -> String {
     let mut lines = vec![table.to_string()];
     lines.extend(view.notes.iter().cloned());
     lines.extend(view.problem.clone());
-    let hint = if view.all_ready() {
-        "everything is ready; `make demo` in another terminal sends traces; Ctrl-C stops all"
-    } else {
-        "starting; Ctrl-C stops all"
-    };
-    lines.push(hint.to_owned());
+    lines.push(hint(view, demo));
     ended(&lines)
+}
+
+fn hint(view: &View, demo: &str) -> String {
+    if view.all_ready() {
+        format!("everything is ready; `{demo}` in another terminal sends traces; Ctrl-C stops all")
+    } else if view.is_stopping() {
+        "stopping; Ctrl-C again ends what is left at once".to_owned()
+    } else {
+        "starting; Ctrl-C stops all".to_owned()
+    }
 }
 
 /// Lines as a text that ends with the last of them; none are no text.

@@ -204,7 +204,7 @@ fn same(one: &Placed, other: &Placed) -> bool {
 fn row(placed: &Placed, before: &BTreeMap<String, Row>) -> (String, Row) {
     let name = &placed.process.name;
     let (state, restarts) = match before.get(name) {
-        Some(row) if row.state != State::Stopping => (row.state.clone(), row.restarts),
+        Some(row) if row.state != State::Stopped => (row.state.clone(), row.restarts),
         _ => (State::Starting, 0),
     };
     let addresses = placed.addresses.clone();

@@ -59,7 +59,7 @@ pub(super) async fn supervise(launch: Launch, board: Board, ending: Ending) {
     let name = &launch.placed.process.name;
     tokio::select! {
         () = board.wait(name, &launch.placed.needs) => {}
-        () = ending.stop.cancelled() => return,
+        () = ending.stop.cancelled() => return board.set(name, State::Stopped),
     }
     let mut pause = SHORTEST_PAUSE;
     loop {
@@ -76,7 +76,7 @@ pub(super) async fn supervise(launch: Launch, board: Board, ending: Ending) {
         board.set(name, State::Ended(format!("{reason}; starts again in {pause:?}")));
         tokio::select! {
             () = sleep(pause) => {}
-            () = ending.stop.cancelled() => return,
+            () = ending.stop.cancelled() => return board.set(name, State::Stopped),
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -118,6 +118,7 @@ async fn run(mut child: Child, launch: &Launch, board: &Board, ending: &Ending) 
     }
     // It has ended, or is made to now.
     let _ = child.kill().await;
+    board.set(&process.name, State::Stopped);
     None
 }
 
