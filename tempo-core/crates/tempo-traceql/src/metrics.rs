@@ -9,6 +9,7 @@
 
 mod accumulate;
 mod finish;
+mod groups;
 mod histogram;
 
 use std::collections::BTreeMap;

@@ -19,7 +19,7 @@ use crate::ast::{
     Attribute, Expression, MetricsQuery, Pipeline, Query, Root, ScalarExpression, Scope, SpansetExpression,
 };
 use crate::columns::{Field, RootSpan, SpanBatch, TraceRow};
-use crate::evaluate::{self, EvaluateError, Source, Spanset};
+use crate::evaluate::{self, EvaluateError, RowSet, Source, Spanset};
 use crate::plan::{Plan, stored_fields};
 
 /// What is asked of a search besides the query.
@@ -167,6 +167,14 @@ impl Search {
         let sets = self.spansets(&source)?;
         let chosen = self.newest(&source, sets)?;
         Ok(answer::answer(&source, &chosen, &self.attributes, self.options)?)
+    }
+
+    /// The rows of a batch in some spanset.
+    pub(crate) fn rows(&self, source: &Source<'_>) -> Result<RowSet, EvaluateError> {
+        if source.all_rows().is_empty() || !self.plan.may_match(&|condition| source.may_match(condition)) {
+            return Ok(RowSet::Some(Vec::new()));
+        }
+        evaluate::run_rows(source, &self.pipeline)
     }
 
     /// The spansets of a batch.

@@ -43,6 +43,21 @@ pub(crate) fn run(source: &Source<'_>, pipeline: &Pipeline) -> Result<Vec<Spanse
     stages(source, &pipeline.stages, Input::Batch)
 }
 
+/// The rows of the spansets that a pipeline leaves of a batch. Filters alone need not know whose spans they are.
+pub(crate) fn run_rows(source: &Source<'_>, pipeline: &Pipeline) -> Result<RowSet, EvaluateError> {
+    let mut rows = source.all_rows();
+    for stage in &pipeline.stages {
+        match stage {
+            Stage::Spanset(SpansetExpression::Filter(Expression::Static(Static::Bool(true)))) => {}
+            Stage::Spanset(SpansetExpression::Filter(filter)) => {
+                rows = RowSet::Some(holds(source, filter, true, &rows)?);
+            }
+            _ => return Ok(all_rows(&run(source, pipeline)?)),
+        }
+    }
+    Ok(rows)
+}
+
 fn stages(source: &Source<'_>, stages: &[Stage], input: Input<'_>) -> Result<Vec<Spanset>, EvaluateError> {
     let Some((first, rest)) = stages.split_first() else {
         return sets_of(source, input);
@@ -81,15 +96,22 @@ fn sets_of(source: &Source<'_>, input: Input<'_>) -> Result<Vec<Spanset>, Evalua
     }
 }
 
-/// Rows of the batch as one set for each trace.
+/// Rows of the batch, ascending, as one set for each trace.
 fn by_trace(source: &Source<'_>, rows: Vec<u32>) -> Result<Vec<Spanset>, EvaluateError> {
+    /// So many rows are sorted faster by comparing than by counting over all traces.
+    const FEW: usize = 64;
     let ordinals = source.ordinals()?;
+    let ordinal = |row: u32| ordinals.get(row as usize).copied();
     let mut pairs: Vec<(u32, u32)> = rows
         .into_iter()
-        .filter_map(|row| Some((*ordinals.get(row as usize)?, row)))
+        .filter_map(|row| Some((ordinal(row)?, row)))
         .collect();
     if !pairs.is_sorted() {
-        pairs.sort_unstable();
+        if pairs.len() <= FEW {
+            pairs.sort_unstable();
+        } else {
+            pairs = counted(&pairs);
+        }
     }
     let sets = pairs.chunk_by(|left, right| left.0 == right.0);
     Ok(sets
@@ -103,6 +125,36 @@ fn by_trace(source: &Source<'_>, rows: Vec<u32>) -> Result<Vec<Spanset>, Evaluat
             })
         })
         .collect())
+}
+
+/// Pairs by their first numbers, which are small; others keep their order.
+fn counted(pairs: &[(u32, u32)]) -> Vec<(u32, u32)> {
+    let most = pairs
+        .iter()
+        .map(|(trace, _)| *trace as usize)
+        .max()
+        .unwrap_or_default();
+    let mut ends = vec![0_u32; most + 2];
+    for (trace, _) in pairs {
+        if let Some(count) = ends.get_mut(*trace as usize + 1) {
+            *count += 1;
+        }
+    }
+    let mut total = 0;
+    for end in &mut ends {
+        total += *end;
+        *end = total;
+    }
+    let mut placed = vec![(0, 0); pairs.len()];
+    for pair in pairs {
+        if let Some(end) = ends.get_mut(pair.0 as usize) {
+            if let Some(place) = placed.get_mut(*end as usize) {
+                *place = *pair;
+            }
+            *end += 1;
+        }
+    }
+    placed
 }
 
 /// All rows of the sets.

@@ -142,6 +142,27 @@ pub(super) fn row_of(part: &Part, index: usize, rows: &RowSet) -> Option<u32> {
     }
 }
 
+/// The position in `rows` of each value of a part that was fetched for them, in the order of values.
+pub(crate) fn positions(part: &Part, rows: &RowSet) -> impl Iterator<Item = usize> {
+    let mut next = 0;
+    (0..part.values.len()).map(move |index| match (&part.rows, rows) {
+        (Rows::Dense, _) => index,
+        (Rows::Sparse(of) | Rows::Entries { rows: of, .. }, RowSet::All(_)) => {
+            of.get(index).map_or(usize::MAX, |row| *row as usize)
+        }
+        (Rows::Sparse(of) | Rows::Entries { rows: of, .. }, RowSet::Some(rows)) => {
+            let Some(row) = of.get(index) else {
+                return usize::MAX;
+            };
+            // Both are ascending.
+            while rows.get(next).is_some_and(|other| other < row) {
+                next += 1;
+            }
+            next
+        }
+    })
+}
+
 /// The rows that have a value, ascending.
 pub(super) fn present(column: &Column, rows: &RowSet) -> Vec<u32> {
     let mut found = Vec::new();

@@ -1,13 +1,13 @@
 //! What is kept of spans until series are made: per function, labels and sample.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use super::groups::Groups;
 use super::histogram::Histogram;
 use super::{Leaf, TimeRange};
-use crate::ast::{Attribute, Expression, Intrinsic, MetricsFunction, Static};
-use crate::columns::Field;
-use crate::evaluate::values::{Cell, cells, group};
-use crate::evaluate::{EvaluateError, RowSet, Source};
+use crate::ast::{Attribute, Intrinsic, MetricsFunction};
+use crate::columns::{Column, Field, Values};
+use crate::evaluate::{EvaluateError, RowSet, Source, positions};
 use crate::search::AttributeValue;
 
 /// What was added so far. Partial results of one query join exactly.
@@ -60,38 +60,17 @@ impl Accumulator {
         }
     }
 
-    /// What is kept of one span's value.
-    fn of(value: &Static, function: &MetricsFunction) -> Option<Self> {
-        let number = number(value, function)?;
-        let mut histogram = None;
-        if matches!(
-            function,
-            MetricsFunction::QuantileOverTime(..) | MetricsFunction::HistogramOverTime(_)
-        ) {
-            let buckets: &mut Box<Histogram> = histogram.get_or_insert_default();
-            buckets.add(value.as_number()? as i64);
-        }
-        Some(Self {
-            count: 1,
-            sum: number,
-            min: number,
-            max: number,
-            histogram,
-        })
-    }
-
-    /// A span that is only counted.
-    fn counted() -> Self {
-        Self {
-            count: 1,
-            ..Self::default()
+    /// Adds one span's value.
+    fn add(&mut self, value: f64, function: &MetricsFunction) {
+        let number = value / scale(function);
+        self.count += 1;
+        self.sum += number;
+        self.min = self.min.min(number);
+        self.max = self.max.max(number);
+        if let MetricsFunction::QuantileOverTime(..) | MetricsFunction::HistogramOverTime(_) = function {
+            self.histogram.get_or_insert_default().add(value as i64);
         }
     }
-}
-
-/// A span's value as series have it: its own duration in seconds, everything else as it is.
-fn number(value: &Static, function: &MetricsFunction) -> Option<f64> {
-    Some(value.as_number()? / scale(function))
 }
 
 /// Nanoseconds of a second for functions of a span's own duration, else 1.
@@ -149,39 +128,40 @@ impl Partial {
         source: &Source<'_>,
         range: TimeRange,
     ) -> Result<(), EvaluateError> {
-        let sets = leaf.search.spansets(source)?;
-        let mut rows: Vec<u32> = sets.into_iter().flat_map(|set| set.rows).collect();
-        rows.sort_unstable();
-        rows.dedup();
-        let rows = RowSet::Some(rows);
+        let rows = leaf.search.rows(source)?;
         if rows.is_empty() {
             return Ok(());
         }
-        let column =
-            |attribute: &Attribute| Ok::<_, EvaluateError>(cells(&source.column(attribute, &rows)?, &rows));
-        let starts = cells(&source.field(&Field::Start, &rows)?, &rows);
+        let samples = samples(&source.field(&Field::Start, &rows)?, range);
+        let groups = Groups::new(source, &leaf.pipeline.by, &rows)?;
         let function = &leaf.pipeline.function;
-        let values = attribute(function).map(column).transpose()?;
-        let by = leaf
-            .pipeline
-            .by
-            .iter()
-            .map(column)
-            .collect::<Result<Vec<_>, _>>()?;
-        for (position, start) in starts.iter().enumerate() {
-            let Some(Static::Int(start)) = start.first() else {
+        let values = match attribute(function) {
+            Some(attribute) => Some(numbers(&source.column(attribute, &rows)?, &rows)),
+            None => None,
+        };
+        let mut table = Table::new(&samples, groups.labels.len());
+        for (position, (sample, group)) in samples.iter().zip(&groups.ids).enumerate() {
+            let Some(sample) = sample else {
                 continue;
             };
-            let Some(sample) = range.sample(*start as u64) else {
+            let value = values
+                .as_ref()
+                .map(|values| values.get(position).copied().flatten());
+            if value == Some(None) {
                 continue;
-            };
-            let accumulator = match values.as_ref().map(|values| values.get(position)) {
-                None => Some(Accumulator::counted()),
-                Some(value) => value.and_then(|cell| of_cell(cell, function)),
-            };
-            if let Some(accumulator) = accumulator {
-                let labels = labels(&leaf.pipeline.by, &by, position);
-                self.accumulate(index, (&format!("{labels:?}"), &labels), sample, &accumulator);
+            }
+            if let Some(cell) = table.cell(*group, *sample) {
+                match value.flatten() {
+                    Some(value) => cell.add(value, function),
+                    None => cell.count += 1,
+                }
+            }
+        }
+        let keys: Vec<String> = groups.labels.iter().map(|labels| format!("{labels:?}")).collect();
+        for (group, sample, accumulator) in table.into_cells() {
+            let of_group = keys.get(group as usize).zip(groups.labels.get(group as usize));
+            if let Some((key, labels)) = of_group {
+                self.accumulate(index, (key, labels), sample as usize, &accumulator);
             }
         }
         Ok(())
@@ -214,18 +194,86 @@ impl Partial {
     }
 }
 
-fn of_cell(cell: &Cell, function: &MetricsFunction) -> Option<Accumulator> {
-    match cell {
-        Cell::Array(_) => None,
-        cell => Accumulator::of(cell.first()?, function),
-    }
+/// The sample of each row; `None` for those outside the range.
+fn samples(starts: &Column, range: TimeRange) -> Vec<Option<u32>> {
+    let sample = |start: &i64| range.sample(*start as u64).map(|sample| sample as u32);
+    let parts = starts.parts.iter();
+    let values = parts.filter_map(|part| match &part.values {
+        Values::Int(values) => Some(values),
+        _ => None,
+    });
+    values.flatten().map(sample).collect()
 }
 
-/// The values of `by()` of a row.
-fn labels(by: &[Attribute], cells: &[Vec<Cell>], position: usize) -> Vec<AttributeValue> {
-    let label = |(attribute, cells): (&Attribute, &Vec<Cell>)| {
-        let cell = cells.get(position).unwrap_or(&Cell::Missing);
-        group(&Expression::Attribute(attribute.clone()), cell)
-    };
-    by.iter().zip(cells).map(label).collect()
+/// The number of each row: its first value, if that is a number and no array's.
+fn numbers(column: &Column, rows: &RowSet) -> Vec<Option<f64>> {
+    let mut first: Vec<Option<Option<f64>>> = vec![None; rows.len()];
+    for part in &column.parts {
+        let number = |index: usize| match &part.values {
+            _ if part.array => None,
+            Values::Int(values) | Values::Duration(values) => values.get(index).map(|value| *value as f64),
+            Values::Float(values) => values.get(index).copied(),
+            _ => None,
+        };
+        for (index, position) in positions(part, rows).enumerate() {
+            if let Some(first) = first.get_mut(position) {
+                first.get_or_insert_with(|| number(index));
+            }
+        }
+    }
+    first.into_iter().map(Option::flatten).collect()
+}
+
+/// Accumulators by group and sample. Samples of a batch are neighbours, as it covers little time.
+struct Table {
+    first_sample: u32,
+    width: u64,
+    places: Places,
+    cells: Vec<(u32, u32, Accumulator)>,
+}
+
+/// Where the cell of a group and sample is in the table.
+enum Places {
+    Dense(Vec<u32>),
+    Sparse(HashMap<u64, u32>),
+}
+
+impl Table {
+    fn new(samples: &[Option<u32>], groups: usize) -> Self {
+        /// A larger table is not made in advance.
+        const MAX_DENSE: u64 = 1 << 20;
+        let first_sample = samples.iter().flatten().min().copied().unwrap_or_default();
+        let last_sample = samples.iter().flatten().max().copied().unwrap_or_default();
+        let width = u64::from(last_sample - first_sample) + 1;
+        let size = width.saturating_mul(groups as u64);
+        Self {
+            first_sample,
+            width,
+            places: if size <= MAX_DENSE {
+                Places::Dense(vec![u32::MAX; size as usize])
+            } else {
+                Places::Sparse(HashMap::new())
+            },
+            cells: Vec::new(),
+        }
+    }
+
+    fn cell(&mut self, group: u32, sample: u32) -> Option<&mut Accumulator> {
+        let place = u64::from(group) * self.width + u64::from(sample - self.first_sample);
+        let next = self.cells.len() as u32;
+        let index = match &mut self.places {
+            Places::Dense(places) => places.get_mut(place as usize)?,
+            Places::Sparse(places) => places.entry(place).or_insert(u32::MAX),
+        };
+        if *index == u32::MAX {
+            *index = next;
+            self.cells.push((group, sample, Accumulator::default()));
+        }
+        let (.., accumulator) = self.cells.get_mut(*index as usize)?;
+        Some(accumulator)
+    }
+
+    fn into_cells(self) -> Vec<(u32, u32, Accumulator)> {
+        self.cells
+    }
 }
