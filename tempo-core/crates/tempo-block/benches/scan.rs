@@ -49,7 +49,10 @@ const SEARCHES: [(&str, usize); 11] = [
     ("{ .db.statement =~ \".*no_such_table.*\" }", 20),
     ("{ span.http.url = \"https://nowhere.example.com/\" }", 20),
     ("{ span.enduser.id = \"user-777\" }", 20),
-    ("{ resource.service.name = \"frontend\" } >> { status = error }", 20),
+    (
+        "{ resource.service.name = \"frontend\" } >> { status = error }",
+        20,
+    ),
     (
         "{ resource.service.name = \"frontend\" } >> { resource.service.name = \"payment\" && status = error && duration > 3s }",
         1000,
@@ -64,7 +67,11 @@ const METRICS: [&str; 4] = [
     "{ } | quantile_over_time(duration, .95) by (resource.service.name)",
 ];
 
-const TAGS: [&str; 3] = ["resource.service.name", "span.http.status_code", "span.db.statement"];
+const TAGS: [&str; 3] = [
+    "resource.service.name",
+    "span.http.status_code",
+    "span.db.statement",
+];
 
 /// CPU time of the process, all threads.
 struct CpuTime;
@@ -151,7 +158,13 @@ impl Bench {
         let search = Search::new(&query, options).unwrap_or_else(|error| panic!("prepare: {error}"));
         let mut matches = Matches::new(options);
         let search = Arc::new(search);
-        let scan = scan::search(&self.environment, &self.source, &search, TimeRange::ALL, &mut matches);
+        let scan = scan::search(
+            &self.environment,
+            &self.source,
+            &search,
+            TimeRange::ALL,
+            &mut matches,
+        );
         self.runtime
             .block_on(scan)
             .unwrap_or_else(|error| panic!("search: {error}"));
@@ -169,7 +182,13 @@ impl Bench {
         let metrics = Metrics::new(&query, range, 0).unwrap_or_else(|error| panic!("prepare: {error}"));
         let metrics = Arc::new(metrics);
         let mut partial = metrics.empty();
-        let scan = scan::metrics(&self.environment, &self.source, &metrics, TimeRange::ALL, &mut partial);
+        let scan = scan::metrics(
+            &self.environment,
+            &self.source,
+            &metrics,
+            TimeRange::ALL,
+            &mut partial,
+        );
         self.runtime
             .block_on(scan)
             .unwrap_or_else(|error| panic!("metrics: {error}"));
@@ -197,20 +216,37 @@ impl Bench {
 
     fn names(&self) -> usize {
         let filter = TagFilter::all();
-        let scan = scan::tag_names(&self.environment, &self.source, &Scope::ALL, &filter, TimeRange::ALL);
+        let scan = scan::tag_names(
+            &self.environment,
+            &self.source,
+            &Scope::ALL,
+            &filter,
+            TimeRange::ALL,
+        );
         let names = self.runtime.block_on(scan);
         let names = names.unwrap_or_else(|error| panic!("names: {error}"));
         names.values().map(BTreeSet::len).sum()
     }
 
     fn trace(&self, id: TraceId) -> usize {
-        let found = self.runtime.block_on(scan::trace(&self.environment, &self.source, id));
+        let found = self
+            .runtime
+            .block_on(scan::trace(&self.environment, &self.source, id));
         let found = found.unwrap_or_else(|error| panic!("trace: {error}"));
-        found.iter().flat_map(|batch| &batch.scope_spans).map(|scope| scope.spans.len()).sum()
+        found
+            .iter()
+            .flat_map(|batch| &batch.scope_spans)
+            .map(|scope| scope.spans.len())
+            .sum()
     }
 }
 
-fn measure(group: &mut BenchmarkGroup<'_, CpuTime>, bench: &Bench, name: &str, mut work: impl FnMut() -> usize) {
+fn measure(
+    group: &mut BenchmarkGroup<'_, CpuTime>,
+    bench: &Bench,
+    name: &str,
+    mut work: impl FnMut() -> usize,
+) {
     let found = work();
     let before = bench.statistics.totals();
     work();
@@ -233,17 +269,23 @@ fn scans(criterion: &mut Criterion<CpuTime>) {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
     for (query, limit) in SEARCHES {
-        measure(&mut group, &bench, &format!("{query} limit {limit}"), || bench.search(query, limit));
+        measure(&mut group, &bench, &format!("{query} limit {limit}"), || {
+            bench.search(query, limit)
+        });
     }
     for query in METRICS {
         measure(&mut group, &bench, query, || bench.metrics(query));
     }
     for tag in TAGS {
-        measure(&mut group, &bench, &format!("values of {tag}"), || bench.values(tag));
+        measure(&mut group, &bench, &format!("values of {tag}"), || {
+            bench.values(tag)
+        });
     }
     measure(&mut group, &bench, "tag names", || bench.names());
     let mut ids = bench.ids.iter().cycle();
-    measure(&mut group, &bench, "trace by id", || ids.next().map_or(0, |id| bench.trace(*id)));
+    measure(&mut group, &bench, "trace by id", || {
+        ids.next().map_or(0, |id| bench.trace(*id))
+    });
     let mut missing = 0_u128;
     measure(&mut group, &bench, "trace that is not there", || {
         missing = missing.wrapping_add(0x1234_5678_9abc_def0_0fed_cba9_8765_4321);
@@ -268,7 +310,13 @@ fn filled() -> (Arc<tempo_block::head::HeadSnapshot>, Vec<TraceId>) {
 
 fn first_trace(request: &[u8]) -> Option<TraceId> {
     let request = tempo_model::proto::trace::ExportTraceServiceRequest::decode(request).ok()?;
-    let span = request.resource_spans.first()?.scope_spans.first()?.spans.first()?;
+    let span = request
+        .resource_spans
+        .first()?
+        .scope_spans
+        .first()?
+        .spans
+        .first()?;
     TraceId::try_from(span.trace_id.as_slice()).ok()
 }
 

@@ -313,7 +313,7 @@ fn regex(of_left: Type, right: &Expression) -> Result<Type, QueryError> {
     if !of_left.meets(Type::String) {
         return invalid(format!("a regular expression is not for {}", of_left.name()));
     }
-    match crate::fold::anchored(pattern) {
+    match crate::text::anchored(pattern) {
         Ok(_) => Ok(Type::Bool),
         Err(error) => invalid(format!("regular expression '{pattern}': {error}")),
     }

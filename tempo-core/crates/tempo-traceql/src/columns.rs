@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::ast::{Attribute, Operator, Scope, Static};
-use crate::fold::{anchored, ordered};
+use crate::text::TextTest;
 
 /// The parent of a span without a parent id, in [`SpanBatch::parents`].
 pub const ROOT: u32 = u32::MAX;
@@ -257,23 +257,13 @@ pub struct Condition {
     pub operand: Static,
 }
 
-/// Tells whether a text satisfies a condition.
-pub type TextTest<'a> = Box<dyn Fn(&str) -> bool + 'a>;
-
 impl Condition {
-    /// Whether a text satisfies the condition; `None` where texts are not what it compares with.
-    pub fn text_test(&self) -> Option<TextTest<'_>> {
-        let Static::String(operand) = &self.operand else {
-            return None;
-        };
-        if self.operator.is_regex() {
-            let regex = anchored(operand).ok()?;
-            let wanted = self.operator == Operator::Regex;
-            return Some(Box::new(move |text| regex.is_match(text) == wanted));
+    /// The test that texts must pass to satisfy the condition; `None` where texts are not what it compares with.
+    pub fn text_test(&self) -> Option<TextTest> {
+        match &self.operand {
+            Static::String(operand) => TextTest::new(self.operator, operand).ok(),
+            _ => None,
         }
-        Some(Box::new(move |text| {
-            ordered(self.operator, text.as_bytes().partial_cmp(operand.as_bytes()))
-        }))
     }
 }
 

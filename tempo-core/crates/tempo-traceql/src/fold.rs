@@ -75,20 +75,13 @@ pub(crate) fn binary(operator: Operator, left: &Static, right: &Static) -> Optio
         },
         Operator::Regex | Operator::NotRegex => match (left, right) {
             (Static::String(text), Static::String(pattern)) => {
-                let matches = anchored(pattern).ok()?.is_match(text);
+                let matches = crate::text::anchored(pattern).ok()?.is_match(text);
                 Some(Static::Bool(matches == (operator == Operator::Regex)))
             }
             _ => None,
         },
         _ => compare(operator, left, right).map(Static::Bool),
     }
-}
-
-/// A regular expression that must match all of a text, as TraceQL's do.
-pub(crate) fn anchored(pattern: &str) -> Result<regex::Regex, regex::Error> {
-    regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
-        .size_limit(4 << 20)
-        .build()
 }
 
 /// Arithmetic: of two integers an integer, of anything else a float; durations are floats of nanoseconds. `None` for

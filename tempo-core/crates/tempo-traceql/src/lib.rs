@@ -18,6 +18,7 @@ mod parser;
 pub mod plan;
 pub mod search;
 pub mod tags;
+pub mod text;
 
 pub use ast::Query;
 pub use error::QueryError;

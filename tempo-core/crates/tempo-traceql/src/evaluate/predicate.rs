@@ -1,18 +1,18 @@
 //! An attribute against a constant, a column at a time. Strings are tested once per dictionary entry in use.
 
-use regex::Regex;
-
 use super::EvaluateError;
 use super::rows::{RowSet, sorted};
 use crate::ast::{Attribute, Intrinsic, Operator, Static};
 use crate::columns::{Column, Dictionary, Part, Rows, Values};
-use crate::fold::{anchored, ordered};
+use crate::fold::ordered;
+use crate::text::TextTest;
 
 /// `operator constant`, ready to be tested on values.
 pub(super) struct Predicate {
     operator: Operator,
     operand: Static,
-    regex: Option<Regex>,
+    /// Of a text.
+    test: Option<TextTest>,
 }
 
 impl Predicate {
@@ -21,21 +21,21 @@ impl Predicate {
         operator: Operator,
         operand: &Static,
     ) -> Result<Self, EvaluateError> {
-        let regex = match operand {
-            Static::String(pattern) if operator.is_regex() => Some(anchored(pattern)?),
-            _ => None,
-        };
         let operand = match (attribute, operand) {
             // Ids of traces are compared as they are printed.
-            (Attribute::Intrinsic(Intrinsic::TraceId), Static::String(id)) if regex.is_none() => {
+            (Attribute::Intrinsic(Intrinsic::TraceId), Static::String(id)) if !operator.is_regex() => {
                 Static::String(id.trim_start_matches('0').to_owned())
             }
             _ => operand.clone(),
         };
+        let test = match &operand {
+            Static::String(operand) => Some(TextTest::new(operator, operand)?),
+            _ => None,
+        };
         Ok(Self {
             operator,
             operand,
-            regex,
+            test,
         })
     }
 
@@ -85,14 +85,14 @@ impl Predicate {
                     found,
                 );
             }
-            (Values::String { codes, dictionary }, Static::String(operand)) => {
-                self.strings(codes, &**dictionary, operand, found);
+            (Values::String { codes, dictionary }, Static::String(_)) => {
+                self.strings(codes, &**dictionary, found);
             }
-            (Values::SpanId(ids), Static::String(operand)) => {
-                matching_indexes(ids, |id| self.test(&hex(id), operand), found);
+            (Values::SpanId(ids), Static::String(_)) => {
+                matching_indexes(ids, |id| self.test(&hex(id)), found);
             }
-            (Values::TraceId(ids), Static::String(operand)) => {
-                matching_indexes(ids, |id| self.test(&hex(id), operand), found);
+            (Values::TraceId(ids), Static::String(_)) => {
+                matching_indexes(ids, |id| self.test(&hex(id)), found);
             }
             _ => {}
         }
@@ -107,22 +107,19 @@ impl Predicate {
         matching_indexes(values, |value| ordered(self.operator, compare(value)), found);
     }
 
-    fn strings(&self, codes: &[u32], dictionary: &dyn Dictionary, operand: &str, found: impl FnMut(usize)) {
+    fn strings(&self, codes: &[u32], dictionary: &dyn Dictionary, found: impl FnMut(usize)) {
         let mut tested: Vec<Option<bool>> = vec![None; dictionary.len()];
         let test = |code: &u32| {
             let Some(known) = tested.get_mut(*code as usize) else {
                 return false;
             };
-            *known.get_or_insert_with(|| dictionary.get(*code).is_some_and(|text| self.test(text, operand)))
+            *known.get_or_insert_with(|| dictionary.get(*code).is_some_and(|text| self.test(text)))
         };
         matching_indexes(codes, test, found);
     }
 
-    fn test(&self, text: &str, operand: &str) -> bool {
-        match &self.regex {
-            Some(regex) => regex.is_match(text) == (self.operator == Operator::Regex),
-            None => ordered(self.operator, text.as_bytes().partial_cmp(operand.as_bytes())),
-        }
+    fn test(&self, text: &str) -> bool {
+        self.test.as_ref().is_some_and(|test| test.is_satisfied_by(text))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Whether a row group may have a span that satisfies a condition: by minimum and maximum of its columns, and by the
 //! dictionary pages of those that are loaded.
 
+use arrow::array::{AsArray, BinaryArray};
+use memchr::memmem;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::statistics::Statistics;
 use tempo_traceql::ast::{Attribute, Intrinsic, Operator, Scope, Static};
@@ -91,7 +93,7 @@ fn may_be_listed(group: &ParquetRowGroup, scope: Scope, key: &str) -> bool {
     let Some(list) = group.layout().list(scope) else {
         return false;
     };
-    has_text(group, list.key, &|text| text == key)
+    dictionary(group, list.key).is_none_or(|keys| has_text(&keys, |text| text == key))
 }
 
 fn may_hold_text(group: &ParquetRowGroup, leaf: LeafNumber, condition: &Condition) -> bool {
@@ -102,27 +104,28 @@ fn may_hold_text(group: &ParquetRowGroup, leaf: LeafNumber, condition: &Conditio
     if !bounded {
         return false;
     }
-    match condition.text_test() {
-        Some(test) => has_text(group, leaf, &*test),
-        None => true,
-    }
+    let Some((dictionary, test)) = dictionary(group, leaf).zip(condition.text_test()) else {
+        return true;
+    };
+    // One search through all texts at once, and mostly the last.
+    let has_needle = |needle: &str| memmem::find(dictionary.value_data(), needle.as_bytes()).is_some();
+    test.needle().is_none_or(has_needle) && has_text(&dictionary, |text| test.is_satisfied_by(text))
 }
 
-/// Whether the dictionary of a leaf has a text that passes the test; `true` where that cannot be told.
-fn has_text(group: &ParquetRowGroup, leaf: LeafNumber, test: &dyn Fn(&str) -> bool) -> bool {
-    let is_told = chunk_metadata(group, leaf).is_some_and(is_all_dictionary);
-    let Some(chunk) = group.chunk(leaf).filter(|_| is_told) else {
-        return true;
-    };
-    let Ok(Some(dictionary)) = chunk.dictionary() else {
-        // Evaluation says what is wrong with it.
-        return true;
-    };
-    let texts = arrow::array::AsArray::as_binary_opt::<i32>(&dictionary);
-    texts.is_none_or(|texts| {
-        let mut texts = texts.iter().flatten();
-        texts.any(|text| std::str::from_utf8(text).is_ok_and(test))
-    })
+fn has_text(dictionary: &BinaryArray, test: impl Fn(&str) -> bool) -> bool {
+    let mut texts = dictionary.iter().flatten();
+    texts.any(|text| std::str::from_utf8(text).is_ok_and(&test))
+}
+
+/// All texts of a leaf; `None` where they cannot be told.
+fn dictionary(group: &ParquetRowGroup, leaf: LeafNumber) -> Option<BinaryArray> {
+    let chunk = group.chunk(leaf)?;
+    if !is_all_dictionary(chunk_metadata(group, leaf)?) {
+        return None;
+    }
+    // What is wrong with the page is told by evaluation.
+    let texts = chunk.dictionary().ok()??;
+    texts.as_binary_opt().cloned()
 }
 
 fn chunk_metadata(group: &ParquetRowGroup, leaf: LeafNumber) -> Option<&ColumnChunkMetaData> {
