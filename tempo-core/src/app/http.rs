@@ -19,6 +19,7 @@ use tempo_runtime::server::{self, ServerError};
 use tower::ServiceExt;
 
 use super::Readiness;
+use crate::api;
 use crate::limits::TenantLimits;
 use crate::target::Target;
 
@@ -49,7 +50,8 @@ impl HttpServers {
     pub(super) async fn start(shown: Shown, requests: &RequestMetrics) -> Result<Self, ServerError> {
         let shutdown = Shutdown::new();
         let config = Arc::clone(&shown.config);
-        let own = requests.measure(own_routes().with_state(shown.clone()));
+        let prefix = api::Settings::from(&*config).prefix;
+        let own = requests.measure(own_routes(&prefix).with_state(shown.clone()));
         let router = own
             .clone()
             .fallback_service(any(of_roles).with_state(shown.clone()));
@@ -88,13 +90,17 @@ async fn serve(
     Ok(address)
 }
 
-/// What a process answers whatever it plays.
-fn own_routes() -> Router<Shown> {
-    Router::new()
+/// What a process answers whatever it plays. `prefix` is what comes before `/api`.
+fn own_routes(prefix: &str) -> Router<Shown> {
+    let routes = Router::new()
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/status/buildinfo", get(status::build_info))
-        .merge(status::routes())
+        .merge(status::routes());
+    if prefix.is_empty() {
+        return routes;
+    }
+    routes.route(&format!("{prefix}/api/status/buildinfo"), get(status::build_info))
 }
 
 async fn ready(State(shown): State<Shown>) -> Response {

@@ -11,6 +11,7 @@
 
 mod api;
 mod configuration;
+mod doors;
 mod durability;
 mod load;
 mod pages;

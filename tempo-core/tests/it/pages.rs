@@ -60,7 +60,11 @@ async fn secrets_are_masked_and_limits_of_tenants_follow_their_file() {
         Engine::configuration(folder.path(), ports),
         overrides.display()
     );
-    let arguments = ["-target=all", "-storage.trace.s3.secret_key=very-secret"];
+    let arguments = [
+        "-target=all",
+        "-storage.trace.s3.secret_key=very-secret",
+        "-http_api_prefix=/tempo/",
+    ];
     let mut engine = Engine::spawn(binary(), &arguments, folder.path(), &configuration, ports)
         .await
         .unwrap();
@@ -70,6 +74,9 @@ async fn secrets_are_masked_and_limits_of_tenants_follow_their_file() {
         config.contains("<secret>") && !config.contains("very-secret"),
         "{config}"
     );
+    let (_, build) = engine.get("/tempo/api/status/buildinfo", &[]).await.unwrap();
+    assert!(build.contains("tempo-rs"), "{build}");
+    assert_eq!(engine.get("/tempo/api/echo", &[]).await.unwrap().1, "echo");
     let (_, limits) = engine.get("/status/overrides/a", &[]).await.unwrap();
     assert!(limits.contains("rate_limit_bytes: 4711"), "{limits}");
     std::fs::write(
