@@ -8,12 +8,15 @@ use kube::Resource;
 use crate::{
     collector,
     configuration::BuildError,
-    crd::{Collector, TempoStack, collector::CollectorManagementState, common::ManagementState},
+    crd::{
+        Collector, TempoMonolithic, TempoStack, collector::CollectorManagementState, common::ManagementState,
+    },
     environment::Environment,
     kubernetes::{
         labels::Application,
         resources::{Prepared, Resources},
     },
+    monolithic,
     references::{Dereferenced, References},
     stack,
     validation::{Notice, ValidationError},
@@ -73,6 +76,25 @@ impl Kind for TempoStack {
         let mut validated = stack::validate::validate(self, found, environment)?;
         let notices = std::mem::take(&mut validated.notices);
         let resources = stack::build::build(&validated)?;
+        Ok(Plan { resources, notices })
+    }
+}
+
+impl Kind for TempoMonolithic {
+    const APPLICATION: Application = Application::TempoMonolithic;
+
+    fn is_managed(&self) -> bool {
+        self.spec.management != Some(ManagementState::Unmanaged)
+    }
+
+    fn references(&self) -> References {
+        monolithic::validate::references(self)
+    }
+
+    fn plan(&self, found: &Dereferenced, environment: &Environment) -> Result<Plan, PlanError> {
+        let mut validated = monolithic::validate::validate(self, found, environment)?;
+        let notices = std::mem::take(&mut validated.notices);
+        let resources = monolithic::build::build(&validated)?;
         Ok(Plan { resources, notices })
     }
 }

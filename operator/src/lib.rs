@@ -17,6 +17,7 @@ pub mod kubernetes;
 pub mod manifest;
 pub mod metrics;
 pub mod minio;
+pub mod monolithic;
 pub mod object_storage;
 pub mod pod;
 pub mod receivers;

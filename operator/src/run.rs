@@ -27,7 +27,7 @@ use self::{
     server::Readiness,
 };
 use crate::{
-    crd::{Collector, TempoStack},
+    crd::{Collector, TempoMonolithic, TempoStack},
     environment::Environment,
     metrics::Metrics,
     reconcile::Context,
@@ -241,10 +241,21 @@ async fn reconcile_all(
     context: Arc<Context>,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
-    let stacks =
-        controllers::run::<TempoStack>(client.clone(), namespace.clone(), context.clone(), stop.clone());
-    let collectors = controllers::run::<Collector>(client, namespace, context, stop.clone());
-    tokio::try_join!(until_told(stacks, stop), until_told(collectors, stop))?;
+    let (client, namespace) = (&client, namespace.as_deref());
+    tokio::try_join!(
+        until_told(
+            controllers::run::<TempoStack>(client, namespace, context.clone(), stop),
+            stop
+        ),
+        until_told(
+            controllers::run::<TempoMonolithic>(client, namespace, context.clone(), stop),
+            stop
+        ),
+        until_told(
+            controllers::run::<Collector>(client, namespace, context, stop),
+            stop
+        ),
+    )?;
     Ok(())
 }
 

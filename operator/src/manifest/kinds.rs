@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use super::typed::{FieldError, typed};
 use crate::{
-    crd::{Collector, TempoStack},
+    crd::{Collector, TempoMonolithic, TempoStack},
     environment::Environment,
     kind::{Kind, Plan, PlanError},
     kubernetes::owner::Owner,
+    monolithic,
     object_storage::StorageRequest,
     references::{Dereferenced, References},
     stack,
@@ -20,8 +21,9 @@ use crate::{
 type Parse = fn(Value) -> Result<Box<dyn CustomResource>, FieldError>;
 
 /// All kinds, stacks before what sends to them.
-pub const KINDS: [(&str, Parse); 2] = [
+pub const KINDS: [(&str, Parse); 3] = [
     ("TempoStack", parse::<TempoStack>),
+    ("TempoMonolithic", parse::<TempoMonolithic>),
     ("Collector", parse::<Collector>),
 ];
 
@@ -54,6 +56,16 @@ impl Offline for TempoStack {
 
     fn be_found(&self, found: &mut Dereferenced) {
         found.tempo_stacks.insert(self.name_any(), self.clone());
+    }
+}
+
+impl Offline for TempoMonolithic {
+    fn storage_request(&self) -> Option<StorageRequest<'_>> {
+        monolithic::validate::storage_request(&self.spec)
+    }
+
+    fn be_found(&self, found: &mut Dereferenced) {
+        found.tempo_monolithics.insert(self.name_any(), self.clone());
     }
 }
 

@@ -8,13 +8,15 @@ use super::{apply::Object, health::Workload, pods::PodsByComponent};
 use crate::{
     collector,
     crd::{
-        Collector, TempoStack,
+        Collector, TempoMonolithic, TempoStack,
         status::{
-            CollectorScaleStatus, CollectorStatus, PodStatusMap, TempoStackComponentStatus, TempoStackStatus,
+            CollectorScaleStatus, CollectorStatus, PodStatusMap, TempoMonolithicComponentStatus,
+            TempoMonolithicStatus, TempoStackComponentStatus, TempoStackStatus,
         },
     },
     kind::Kind,
     kubernetes::labels,
+    monolithic,
     stack::component::Component,
 };
 
@@ -77,6 +79,12 @@ impl StatusConditions for TempoStackStatus {
     }
 }
 
+impl StatusConditions for TempoMonolithicStatus {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+}
+
 impl StatusConditions for CollectorStatus {
     fn conditions(&self) -> &[Condition] {
         &self.conditions
@@ -98,6 +106,20 @@ impl Reconciled for TempoStack {
                 query_frontend: pods(Component::QueryFrontend),
                 gateway: PodStatusMap::new(),
                 metrics_generator: PodStatusMap::new(),
+            },
+            conditions: report.conditions,
+            operator_version: report.operator_version,
+        }
+    }
+}
+
+impl Reconciled for TempoMonolithic {
+    fn report(&self, old: &TempoMonolithicStatus, report: Report) -> TempoMonolithicStatus {
+        TempoMonolithicStatus {
+            tempo_version: report.version_of(monolithic::build::COMPONENT, &old.tempo_version),
+            observed_generation: report.generation,
+            components: TempoMonolithicComponentStatus {
+                tempo: report.pods_of(monolithic::build::COMPONENT),
             },
             conditions: report.conditions,
             operator_version: report.operator_version,

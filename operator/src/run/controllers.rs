@@ -42,23 +42,22 @@ type Guarded<K> = DeserializeGuard<K>;
 
 /// Reconciles all resources of a kind until it is told to stop, and then ends what it has begun.
 pub async fn run<K: Reconciled>(
-    client: Client,
-    namespace: Option<String>,
+    client: &Client,
+    namespace: Option<&str>,
     context: Arc<Context>,
-    stop: CancellationToken,
+    stop: &CancellationToken,
 ) {
-    let namespace = namespace.as_deref();
     let config = controller::Config::default()
         .concurrency(CONCURRENCY)
         .debounce(DEBOUNCE);
-    let controller = Controller::new(api::<Guarded<K>>(&client, namespace), watcher::Config::default())
-        .with_config(config);
+    let controller =
+        Controller::new(api::<Guarded<K>>(client, namespace), watcher::Config::default()).with_config(config);
     context
         .metrics
         .add(Box::new(States::<K>::new(controller.store())));
-    let controller = watch_owned(controller, &client, namespace);
-    watch_referenced(controller, &client, namespace)
-        .graceful_shutdown_on(stop.cancelled_owned())
+    let controller = watch_owned(controller, client, namespace);
+    watch_referenced(controller, client, namespace)
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(reconcile::reconcile::<K>, reconcile::retry::<K>, context)
         .for_each(|result| async {
             match result {

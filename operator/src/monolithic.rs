@@ -1,0 +1,4 @@
+//! TempoMonolithic: a trace store in one pod.
+
+pub mod build;
+pub mod validate;
