@@ -60,7 +60,10 @@ pub fn file(name: &'static str, config: &Config, extra: Option<&Value>) -> Resul
         .to_tree()
         .map_err(|source| BuildError::Tree { file: name, source })?;
     if let Some(extra) = extra {
-        merge(&mut tree, extra);
+        // The API server forgets in which order keys were written; files must become the same objects.
+        let mut extra = extra.clone();
+        extra.sort_all_objects();
+        merge(&mut tree, &extra);
     }
     to_yaml(name, &tree)
 }

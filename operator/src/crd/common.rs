@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::apps::v1::StatefulSetPersistentVolumeClaimRetentionPolicy;
 use k8s_openapi::api::core::v1::{
     PodSecurityContext, ResourceClaim, ResourceRequirements as KubernetesResources, Toleration,
 };
@@ -35,6 +36,40 @@ pub enum ManagementState {
     /// The operator leaves everything as it is.
     Unmanaged,
 }
+
+/// What becomes of the volumes of a resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeRetentionPolicy {
+    /// What becomes of them when the resource is deleted. Default Retain: they hold its data.
+    #[serde(default)]
+    pub when_deleted: VolumeRetention,
+}
+
+/// What becomes of a volume.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum VolumeRetention {
+    /// It stays.
+    #[default]
+    Retain,
+    /// It is deleted, with all that is on it.
+    Delete,
+}
+
+impl VolumeRetentionPolicy {
+    /// The policy for a StatefulSet; absent where it is Kubernetes' default.
+    pub fn for_stateful_set(&self) -> Option<StatefulSetPersistentVolumeClaimRetentionPolicy> {
+        (self.when_deleted == VolumeRetention::Delete).then(|| {
+            StatefulSetPersistentVolumeClaimRetentionPolicy {
+                when_deleted: Some(DELETE.to_owned()),
+                when_scaled: Some("Retain".to_owned()),
+            }
+        })
+    }
+}
+
+/// The word for deleting volumes in the policy of a StatefulSet.
+pub(crate) const DELETE: &str = "Delete";
 
 /// Compute resources of a container.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -11,7 +11,7 @@ use super::{
     Quantity,
     common::{
         CredentialMode, ExtraConfig, ManagementState, MinioSpec, OptionalSwitch, ResourceRequirements,
-        RouteTermination, Switch, TlsSpec, UiAuthentication, enabled, is_default,
+        RouteTermination, Switch, TlsSpec, UiAuthentication, VolumeRetentionPolicy, enabled, is_default,
     },
     status::TempoMonolithicStatus,
     tenants::{Authorization, TenantAuthentication, TenantsMode},
@@ -41,6 +41,9 @@ pub struct TempoMonolithicSpec {
     /// Where blocks are stored. Default: in memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<MonolithicStorageSpec>,
+    /// What becomes of the volumes.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub persistent_volume_claim_retention_policy: VolumeRetentionPolicy,
     /// How spans are received.
     #[serde(default, skip_serializing_if = "is_default")]
     pub ingestion: IngestionSpec,

@@ -23,7 +23,7 @@ use super::{
     Quantity,
     common::{
         CredentialMode, ExtraConfig, ManagementState, MinioSpec, ResourceRequirements, TlsSpec,
-        default_storage_size, enabled, is_default,
+        VolumeRetentionPolicy, default_storage_size, enabled, is_default,
     },
     status::TempoStackStatus,
     tenants::TenantsSpec,
@@ -64,6 +64,9 @@ pub struct TempoStackSpec {
     /// Storage class of the ingesters' volumes. Default: the cluster's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_class_name: Option<String>,
+    /// What becomes of the volumes.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub persistent_volume_claim_retention_policy: VolumeRetentionPolicy,
     /// How long blocks are kept.
     #[serde(default, skip_serializing_if = "is_default")]
     pub retention: RetentionSpec,

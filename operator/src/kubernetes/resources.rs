@@ -12,6 +12,8 @@ use k8s_openapi::api::{
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::crd::common::{DELETE, VolumeRetentionPolicy};
+
 /// State of [`Resources`] as built, before anything of it is in the cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prepared;
@@ -52,14 +54,23 @@ pub struct Resources<State> {
     pub state: PhantomData<State>,
 }
 
+impl Resources<Prepared> {
+    /// Sets what becomes of the volumes of all StatefulSets.
+    pub fn set_volume_retention(&mut self, policy: &VolumeRetentionPolicy) {
+        for set in &mut self.stateful_sets {
+            set.spec.persistent_volume_claim_retention_policy = policy.for_stateful_set();
+        }
+    }
+}
+
 impl<State> Resources<State> {
     /// Whether there are volumes that stay when the custom resource is deleted.
     pub fn keeps_volumes(&self) -> bool {
         self.stateful_sets.iter().any(|set| {
-            set.spec
-                .volume_claim_templates
-                .as_ref()
-                .is_some_and(|claims| !claims.is_empty())
+            let policy = set.spec.persistent_volume_claim_retention_policy.as_ref();
+            let is_deleted = policy.is_some_and(|policy| policy.when_deleted.as_deref() == Some(DELETE));
+            let claims = set.spec.volume_claim_templates.as_ref();
+            !is_deleted && claims.is_some_and(|claims| !claims.is_empty())
         })
     }
 

@@ -56,6 +56,7 @@ pub fn build(monolithic: &ValidatedMonolithic) -> Result<Resources<Prepared>, Bu
             &mut resources,
         );
     }
+    resources.set_volume_retention(&monolithic.volume_retention);
     Ok(resources)
 }
 

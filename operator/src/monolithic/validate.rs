@@ -18,6 +18,7 @@ use crate::{
     crd::{
         TempoMonolithic, TempoMonolithicSpec,
         collector::TempoKind,
+        common::VolumeRetentionPolicy,
         tempomonolithic::{JaegerUiSpec, OtlpProtocolSpec},
     },
     defaults,
@@ -42,6 +43,8 @@ pub struct ValidatedMonolithic {
     pub storage: MonolithicStorage,
     /// The MinIO to deploy for it, if any.
     pub minio: Option<Minio>,
+    /// What becomes of the volumes.
+    pub volume_retention: VolumeRetentionPolicy,
     /// Image and environment of the container.
     pub container: ContainerSettings,
     /// Compute resources of the container.
@@ -135,6 +138,7 @@ pub fn validate(
         .transpose()?;
     let mut validated = ValidatedMonolithic {
         own_service_account: spec.service_account == names::tempo(&owner.name, ""),
+        volume_retention: spec.persistent_volume_claim_retention_policy.clone(),
         storage: storage::validate(spec, minio.as_ref(), &owner, found)?,
         container: ContainerSettings::new(&environment.tempo_image, &spec.env, &spec.env_from, environment),
         resources: spec.resources.as_ref().map(Into::into).unwrap_or_default(),

@@ -52,11 +52,10 @@ pub async fn run<K: Reconciled>(
         .debounce(DEBOUNCE);
     let controller =
         Controller::new(api::<Guarded<K>>(client, namespace), watcher::Config::default()).with_config(config);
-    context
-        .metrics
-        .add(Box::new(States::<K>::new(controller.store())));
+    let store = controller.store();
+    context.metrics.add(Box::new(States::<K>::new(store.clone())));
     let controller = watch_owned(controller, client, namespace);
-    watch_referenced(controller, client, namespace)
+    let work = watch_referenced(controller, client, namespace)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(reconcile::reconcile::<K>, reconcile::retry::<K>, context)
         .for_each(|result| async {
@@ -66,8 +65,19 @@ pub async fn run<K: Reconciled>(
                 Err(Error::ObjectNotFound(object)) => debug!(%object, "resource is gone"),
                 Err(error) => warn!(kind = %K::kind(&()), %error, "cannot watch"),
             }
-        })
-        .await;
+        });
+    tokio::select! {
+        () = work => {}
+        () = told_to_stop_before_start(&store, stop) => {}
+    }
+}
+
+/// A controller that is told to stop before it knows all resources would wait for them forever.
+async fn told_to_stop_before_start<K: Reconciled>(store: &Store<Guarded<K>>, stop: &CancellationToken) {
+    tokio::select! {
+        _ = store.wait_until_ready() => std::future::pending().await,
+        () = stop.cancelled() => {}
+    }
 }
 
 /// Watches the objects that the operator makes, by their labels.

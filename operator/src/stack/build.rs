@@ -54,6 +54,7 @@ pub fn build(stack: &ValidatedStack) -> Result<Resources<Prepared>, BuildError> 
     if let Some(minio) = &stack.minio {
         minio::build(minio, &stack.owner, Application::TempoStack, &mut resources);
     }
+    resources.set_volume_retention(&stack.volume_retention);
     Ok(resources)
 }
 

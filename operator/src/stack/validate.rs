@@ -18,7 +18,7 @@ pub use self::{
 };
 use super::{build, component::Component};
 use crate::{
-    crd::{Quantity, TempoStack, TempoStackSpec, collector::TempoKind},
+    crd::{Quantity, TempoStack, TempoStackSpec, collector::TempoKind, common::VolumeRetentionPolicy},
     defaults,
     environment::Environment,
     ingress::{IngressSettings, published},
@@ -48,6 +48,8 @@ pub struct ValidatedStack {
     pub ingester_storage_size: Quantity,
     /// Storage class of an ingester's volume.
     pub ingester_storage_class: Option<String>,
+    /// What becomes of the volumes.
+    pub volume_retention: VolumeRetentionPolicy,
     /// Settings of each component.
     pub components: BTreeMap<Component, ComponentSettings>,
     /// What every tempo container has.
@@ -119,6 +121,7 @@ pub fn validate(
     let mut validated = ValidatedStack {
         own_service_account: spec.service_account == names::tempo(&owner.name, ""),
         service_account: spec.service_account.clone(),
+        volume_retention: spec.persistent_volume_claim_retention_policy.clone(),
         ingester_storage_size: spec.storage_size.clone(),
         ingester_storage_class: spec.storage_class_name.clone(),
         components: components::settings(stack, environment)?,

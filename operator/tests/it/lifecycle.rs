@@ -494,3 +494,35 @@ async fn a_larger_volume_replaces_the_stateful_set_but_not_its_pods() {
     let pod: k8s_openapi::api::core::v1::Pod = space.get(pod).await;
     assert_eq!(pod.uid(), old.uid());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn volumes_go_too_when_the_policy_says_so() {
+    let Some(space) = Space::with_operator("volumes-go").await else {
+        return;
+    };
+    space.apply(SECRET).await.unwrap();
+    let policy = "persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}";
+    space.apply(&stack(policy)).await.unwrap();
+    let claim = "data-tempo-shop-ingester-0";
+    space
+        .wait::<PersistentVolumeClaim>(claim, "owned by its StatefulSet", |claim| {
+            !claim.owner_references().is_empty()
+        })
+        .await;
+    let stack: TempoStack = space.get("shop").await;
+    assert_eq!(stack.finalizers(), Vec::<String>::new());
+    space.delete::<TempoStack>("shop").await;
+    eventually("no volume", || async {
+        let left: Vec<PersistentVolumeClaim> = space.api().list(&Default::default()).await.unwrap().items;
+        // Without nodes nothing takes the protection of volumes away; being deleted must do.
+        if left
+            .iter()
+            .all(|claim| claim.metadata.deletion_timestamp.is_some())
+        {
+            Ok(())
+        } else {
+            Err("still there")
+        }
+    })
+    .await;
+}

@@ -7,11 +7,14 @@
 )]
 
 mod cluster;
+mod conversation;
 mod crds;
+mod leadership;
 mod lifecycle;
 mod matching;
 mod operator_cases;
 mod samples;
+mod samples_in_cluster;
 mod scale;
 
 use std::path::{Path, PathBuf};

@@ -119,3 +119,30 @@ async fn reconcile() {
     case.assert("05-assert.yaml").await;
     assert_eq!(space.quiet().await, before, "an unmanaged stack is left alone");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn monolithic_memory() {
+    let Some(case) = Case::start("monolithic-memory").await else {
+        return;
+    };
+    case.apply("01-install-tempo.yaml").await;
+    case.assert("01-assert.yaml").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn monolithic_pv() {
+    let Some(case) = Case::start("monolithic-pv").await else {
+        return;
+    };
+    case.apply("01-install-tempo.yaml").await;
+    case.assert("01-assert.yaml").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn monolithic_custom_storage_class() {
+    let Some(case) = Case::start("monolithic-custom-storage-class").await else {
+        return;
+    };
+    case.apply("01-tempo.yaml").await;
+    case.assert("02-assert.yaml").await;
+}

@@ -7,7 +7,7 @@ use tempo_operator::{environment::Environment, manifest::Manifests, render, vali
 use crate::repository;
 
 /// The samples that are applied together: each file, and each folder.
-fn samples() -> Vec<PathBuf> {
+pub(crate) fn samples() -> Vec<PathBuf> {
     let folder = repository().join("config/samples");
     let mut samples: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()

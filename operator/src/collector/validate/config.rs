@@ -33,6 +33,14 @@ pub(super) fn complete(
             ));
         }
     }
+    // The API server forgets in which order keys were written; files must become the same objects.
+    for section in tree
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|tree| tree.values_mut())
+    {
+        section.sort_all_objects();
+    }
     ports::listen_everywhere(&mut tree);
     if let Some(destination) = destination {
         export_to(&mut tree, destination, notices);

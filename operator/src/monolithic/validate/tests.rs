@@ -236,3 +236,25 @@ fn it_points_to_all_that_it_needs() {
     let stack = (TempoKind::TempoStack, "small".to_owned());
     assert!(references.stacks.contains(&stack), "which must not exist");
 }
+
+#[test]
+fn volumes_stay_unless_the_policy_says_otherwise() {
+    let plan = |policy: &Value| {
+        let spec = json!({
+            "storage": {"traces": {"backend": "s3"}, "minio": {}},
+            "persistentVolumeClaimRetentionPolicy": policy,
+        });
+        monolithic(&spec)
+            .plan(&found(), &environment())
+            .unwrap()
+            .resources
+    };
+    assert!(plan(&json!({})).keeps_volumes());
+    let deleted = plan(&json!({"whenDeleted": "Delete"}));
+    assert!(!deleted.keeps_volumes());
+    let policies = deleted.to_json().unwrap();
+    let policies = policies
+        .iter()
+        .filter_map(|object| object.pointer("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted"));
+    assert_eq!(policies.count(), 2, "also that of MinIO");
+}

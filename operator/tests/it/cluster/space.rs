@@ -44,10 +44,33 @@ pub(crate) struct Space {
     operator: Option<Running>,
 }
 
-struct Running {
+/// A running operator.
+pub(crate) struct Running {
     address: SocketAddr,
     stop: CancellationToken,
     task: JoinHandle<Result<(), RunError>>,
+}
+
+impl Running {
+    /// What it answers at a path.
+    pub(crate) async fn ask(&self, path: &str) -> (u16, String) {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("http://{}{path}", self.address);
+        let answer = client.get(url).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// Stops it, which must end well.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.end().await.unwrap();
+    }
+
+    /// Waits until it ends.
+    pub(crate) async fn end(self) -> Result<(), RunError> {
+        let ended = tokio::time::timeout(PATIENCE, self.task).await;
+        ended.expect("the operator ends in time").unwrap()
+    }
 }
 
 impl Space {
@@ -81,36 +104,39 @@ impl Space {
         Some(space)
     }
 
-    /// Starts the operator.
-    pub(crate) async fn start_operator(&mut self) {
-        let options = Options {
+    /// How an operator of this namespace runs.
+    pub(crate) fn options(&self) -> Options {
+        Options {
             listen: ([127, 0, 0, 1], 0).into(),
             namespace: Some(self.namespace.clone()),
             leader_election: false,
             leader_election_namespace: None,
             pod_name: "operator".to_owned(),
-        };
+        }
+    }
+
+    /// Starts an operator.
+    pub(crate) async fn launch(&self, options: Options) -> Running {
         let environment = Environment::from_variables(|_| None).unwrap();
         let operator = Operator::bind(self.cluster.operator_config(), options, environment)
             .await
             .unwrap();
         let (address, stop) = (operator.address(), CancellationToken::new());
-        self.operator = Some(Running {
+        Running {
             address,
             task: tokio::spawn(operator.run(stop.clone())),
             stop,
-        });
+        }
     }
 
-    /// Stops the operator, which must end well.
+    /// Starts the operator of this namespace.
+    pub(crate) async fn start_operator(&mut self) {
+        self.operator = Some(self.launch(self.options()).await);
+    }
+
+    /// Stops it, which must end well.
     pub(crate) async fn stop_operator(&mut self) {
-        let Running { stop, task, .. } = self.operator.take().unwrap();
-        stop.cancel();
-        tokio::time::timeout(PATIENCE, task)
-            .await
-            .expect("the operator stops in time")
-            .unwrap()
-            .unwrap();
+        self.operator.take().unwrap().stop().await;
     }
 
     /// Objects of a kind.
@@ -255,14 +281,7 @@ impl Space {
 
     /// What the operator answers at a path.
     pub(crate) async fn ask(&self, path: &str) -> (u16, String) {
-        let address = self.operator.as_ref().unwrap().address;
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let answer = client
-            .get(format!("http://{address}{path}"))
-            .send()
-            .await
-            .unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
+        self.operator.as_ref().unwrap().ask(path).await
     }
 
     /// Requests of the operator that write, by method and kind, whether or not they changed anything.
