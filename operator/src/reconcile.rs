@@ -45,7 +45,7 @@ use crate::{
 /// Label with the component of an object.
 const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 /// How often a resource is looked at even when no watch tells of a change.
-const RESYNC: Duration = Duration::from_secs(3600);
+const RESYNC: Duration = Duration::from_hours(1);
 
 /// What reconciles share.
 pub struct Context {
@@ -126,6 +126,7 @@ pub async fn reconcile<K: Reconciled>(
 }
 
 /// When a failed reconcile is tried again.
+#[expect(clippy::needless_pass_by_value, reason = "the controller hands over both")]
 pub fn retry<K: Reconciled>(
     resource: Arc<DeserializeGuard<K>>,
     error: &ReconcileError,
@@ -158,7 +159,7 @@ async fn reconcile_readable<K: Reconciled>(
         debug!("resource is not managed");
         return Ok(Action::await_change());
     }
-    let result = match bring_about(resource, context).await {
+    let result = match Box::pin(bring_about(resource, context)).await {
         Ok(findings) => write_status(resource, context, findings)
             .await
             .map_err(Into::into),

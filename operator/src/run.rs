@@ -99,7 +99,7 @@ pub async fn run(options: Options, environment: Environment) -> Result<(), RunEr
         }
         info!("stopping");
         stop.cancel();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         result = operator.run(stop.clone()) => result,
@@ -166,25 +166,26 @@ impl Operator {
         info!(%address, version = environment.version, "serving metrics and health");
         let serving = CancellationToken::new();
         let server = server::serve(listener, metrics.clone(), readiness.clone(), serving.clone());
+        let server = async { server.await.map_err(RunError::Server) };
         let work = async {
             let result = stop
                 .run_until_cancelled(await_definitions(&client, &options, &readiness))
                 .await;
             let result = match result {
-                Some(()) => lead(client, options, environment, metrics, &stop).await,
+                Some(()) => Box::pin(lead(client, options, environment, metrics, &stop)).await,
                 None => Ok(()),
             };
             serving.cancel();
             result
         };
-        let (served, worked) = tokio::join!(server, work);
-        worked.and(served.map_err(RunError::Server))
+        tokio::try_join!(server, work)?;
+        Ok(())
     }
 }
 
 async fn await_definitions(client: &Client, options: &Options, readiness: &Readiness) {
     definitions::wait(client, options.namespace.as_deref(), |obstacle| {
-        readiness.hinder(obstacle)
+        readiness.hinder(obstacle);
     })
     .await;
     readiness.set_ready();

@@ -39,14 +39,12 @@ pub enum ApplyError {
         source: kube::Error,
     },
     /// An object could not be written.
-    #[error("cannot {verb} {kind} {name:?}")]
+    #[error("cannot {verb} {object}")]
     Write {
         /// What was tried.
         verb: &'static str,
-        /// Kind of the object.
-        kind: String,
-        /// Its name.
-        name: String,
+        /// Kind and name of the object.
+        object: String,
         /// What went wrong.
         #[source]
         source: kube::Error,
@@ -61,12 +59,10 @@ pub enum ApplyError {
         source: serde_json::Error,
     },
     /// There is an object of somebody else under the name.
-    #[error("{kind} {name:?} exists, but was not made for this resource; rename or delete it")]
+    #[error("{object} exists, but was not made for this resource; rename or delete it")]
     Foreign {
-        /// Kind of the object.
-        kind: String,
-        /// Its name.
-        name: String,
+        /// Kind and name of the object.
+        object: String,
     },
 }
 
@@ -164,7 +160,8 @@ impl Step<'_> {
         let mut applied = Vec::with_capacity(wanted.len());
         for object in wanted {
             let found = existing.remove(&object.name_any());
-            applied.push(apply_one(&api, object, found, self.owner).await?);
+            // Objects are large, and so is what waits for them.
+            applied.push(Box::pin(apply_one(&api, object, found, self.owner)).await?);
         }
         self.leftovers.add(&api, existing.into_values(), self.owner);
         Ok(applied)
@@ -247,8 +244,7 @@ async fn refuse_foreign<K: Object>(api: &Api<K>, name: &str, owner: &Owner) -> R
         .map_err(write_error::<K>("read", name))?;
     match existing {
         Some(object) if !prune::is_controlled_by(&object, owner) => Err(ApplyError::Foreign {
-            kind: kind::<K>(),
-            name: name.to_owned(),
+            object: described::<K>(name),
         }),
         _ => Ok(()),
     }
@@ -265,12 +261,11 @@ fn kind<K: Object>() -> String {
     K::kind(&()).into_owned()
 }
 
+fn described<K: Object>(name: &str) -> String {
+    format!("{} {name:?}", K::kind(&()))
+}
+
 fn write_error<K: Object>(verb: &'static str, name: &str) -> impl FnOnce(kube::Error) -> ApplyError {
-    let (kind, name) = (kind::<K>(), name.to_owned());
-    move |source| ApplyError::Write {
-        verb,
-        kind,
-        name,
-        source,
-    }
+    let object = described::<K>(name);
+    move |source| ApplyError::Write { verb, object, source }
 }

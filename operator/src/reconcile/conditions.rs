@@ -3,7 +3,7 @@
 //! Exactly one of `Ready`, `Pending`, `Failed` and `ConfigurationError` is true, and all four tell why. Beside
 //! them there is one condition for each kind of [`Notice`] that there is something to say about.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write};
 
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
@@ -155,10 +155,10 @@ pub fn conditions(
             &outcome.message,
         )
     });
-    let noticed = by_kind(notices)
+    let beside = by_kind(notices)
         .into_iter()
         .map(|(kind, message)| make(kind, true, kind, &message));
-    states.chain(noticed).collect()
+    states.chain(beside).collect()
 }
 
 /// One message for each kind of notice.
@@ -169,7 +169,8 @@ fn by_kind(notices: &[Notice]) -> BTreeMap<&'static str, String> {
         if !message.is_empty() {
             message.push_str("; ");
         }
-        message.push_str(&format!("{}: {}", notice.path, notice.message));
+        // Writing to a String does not fail.
+        let _ = write!(message, "{}: {}", notice.path, notice.message);
     }
     messages
 }

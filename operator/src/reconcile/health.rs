@@ -162,7 +162,7 @@ mod tests {
 
     use super::*;
 
-    fn deployment_with(status: serde_json::Value) -> Workload {
+    fn deployment_with(status: &serde_json::Value) -> Workload {
         deployment(
             &serde_json::from_value(json!({
                 "metadata": {"name": "d", "generation": 2, "labels": {COMPONENT_LABEL: "querier"}},
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_deployment_is_ready_when_all_pods_of_its_version_are() {
         let ready = json!({"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2});
-        let workload = deployment_with(ready.clone());
+        let workload = deployment_with(&ready);
         assert!(workload.is_ready);
         assert_eq!(
             (workload.component.as_str(), workload.image.as_deref()),
@@ -193,10 +193,10 @@ mod tests {
         ] {
             let mut status = ready.clone();
             status[field] = json!(value);
-            assert!(!deployment_with(status).is_ready, "{field}");
+            assert!(!deployment_with(&status).is_ready, "{field}");
         }
         assert!(
-            !deployment_with(json!({})).is_ready,
+            !deployment_with(&json!({})).is_ready,
             "not seen yet by its controller"
         );
     }
@@ -205,7 +205,7 @@ mod tests {
     fn what_keeps_pods_from_being_made_is_told() {
         let status = json!({"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}]});
         assert_eq!(
-            deployment_with(status).obstacle.as_deref(),
+            deployment_with(&status).obstacle.as_deref(),
             Some("exceeded quota")
         );
     }

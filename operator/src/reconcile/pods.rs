@@ -58,11 +58,6 @@ mod tests {
 
     use super::*;
 
-    fn pod(name: &str, labels: &serde_json::Value, status: &serde_json::Value) -> Pod {
-        serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}, "status": status}))
-            .unwrap()
-    }
-
     #[test]
     fn pods_are_sorted_by_component_and_state() {
         let querier = json!({COMPONENT_LABEL: "querier"});
@@ -70,21 +65,19 @@ mod tests {
             |ready| json!({"name": "tempo", "ready": ready, "image": "", "imageID": "", "restartCount": 0});
         let running =
             |ready| json!({"phase": "Running", "containerStatuses": [container(true), container(ready)]});
-        let mut leaving = pod("leaving", &querier, &running(true));
-        leaving.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
-        let found = by_component(&[
-            pod("b", &querier, &running(true)),
-            pod("a", &querier, &running(true)),
-            pod("c", &querier, &running(false)),
-            pod("d", &querier, &json!({"phase": "Pending"})),
-            pod("e", &json!({COMPONENT_LABEL: "ingester"}), &json!({})),
-            pod(
-                "f",
-                &json!({COMPONENT_LABEL: "minio-buckets", JOB_LABEL: "x"}),
-                &json!({"phase": "Succeeded"}),
-            ),
-            leaving,
+        let job = json!({COMPONENT_LABEL: "minio-buckets", JOB_LABEL: "x"});
+        let leaving = json!("2026-01-01T00:00:00Z");
+        let pods = json!([
+            {"metadata": {"name": "b", "labels": querier}, "status": running(true)},
+            {"metadata": {"name": "a", "labels": querier}, "status": running(true)},
+            {"metadata": {"name": "c", "labels": querier}, "status": running(false)},
+            {"metadata": {"name": "d", "labels": querier}, "status": {"phase": "Pending"}},
+            {"metadata": {"name": "e", "labels": {COMPONENT_LABEL: "ingester"}}, "status": {}},
+            {"metadata": {"name": "f", "labels": job}, "status": {"phase": "Succeeded"}},
+            {"metadata": {"name": "g", "labels": querier, "deletionTimestamp": leaving}, "status": running(true)},
         ]);
+        let pods: Vec<Pod> = serde_json::from_value(pods).unwrap();
+        let found = by_component(&pods);
         let expected = json!({
             "querier": {"Ready": ["a", "b"], "Running": ["c"], "Pending": ["d"]},
             "ingester": {"Unknown": ["e"]},

@@ -125,7 +125,7 @@ impl LeaderLease {
                 },
                 spec: Some(self.claim(0)),
             };
-            return self.outcome(self.api.create(&PostParams::default(), &new).await);
+            return outcome(self.api.create(&PostParams::default(), &new).await);
         };
         let holder = holder(&lease);
         let age = self.age(&lease);
@@ -148,7 +148,7 @@ impl LeaderLease {
             metadata: lease.metadata,
             spec: Some(spec),
         };
-        self.outcome(self.api.replace(LEASE, &PostParams::default(), &wanted).await)
+        outcome(self.api.replace(LEASE, &PostParams::default(), &wanted).await)
     }
 
     fn claim(&self, transitions: i32) -> LeaseSpec {
@@ -174,14 +174,14 @@ impl LeaderLease {
             }
         }
     }
+}
 
-    /// A conflict means that somebody else was quicker.
-    fn outcome(&self, written: Result<Lease, kube::Error>) -> Result<Attempt, kube::Error> {
-        match written {
-            Ok(_) => Ok(Attempt::Held),
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(Attempt::HeldBy(String::new())),
-            Err(error) => Err(error),
-        }
+/// A conflict means that somebody else was quicker.
+fn outcome(written: Result<Lease, kube::Error>) -> Result<Attempt, kube::Error> {
+    match written {
+        Ok(_) => Ok(Attempt::Held),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Attempt::HeldBy(String::new())),
+        Err(error) => Err(error),
     }
 }
 
