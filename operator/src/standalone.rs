@@ -26,7 +26,7 @@ mod variables;
 
 use std::{
     fs::{File, TryLockError},
-    io::{Read, Write},
+    io::Write,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -34,7 +34,7 @@ use std::{
 use anyhow::{Context, bail};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +43,9 @@ use crate::{environment::Environment, manifest::documents};
 
 /// How often files are looked at.
 const WATCH_PERIOD: Duration = Duration::from_secs(1);
+
+/// How long the processes of a killed standalone may take to end.
+const LOCK_PATIENCE: Duration = Duration::from_secs(15);
 
 /// What to run, and where.
 #[derive(Debug, clap::Args)]
@@ -61,7 +64,7 @@ pub struct Arguments {
 /// Runs the resources until Ctrl-C or SIGTERM.
 pub async fn standalone(arguments: Arguments) -> anyhow::Result<()> {
     let data = data_folder(&arguments.data_dir)?;
-    let _lock = lock(&data)?;
+    let lock = lock(&data).await?;
     // Everything is on loopback: a proxy would only be in the way.
     let environment = Environment::from_variables(|name| {
         let is_proxy = name.to_ascii_lowercase().ends_with("_proxy");
@@ -72,7 +75,7 @@ pub async fn standalone(arguments: Arguments) -> anyhow::Result<()> {
     let mut ports = Ports::new(arguments.port_offset);
     let mut seen = fingerprint(&arguments.files);
     let first = layout(&arguments.files, &data, &mut ports, &environment).await?;
-    let mut fleet = Fleet::new(&data, board.clone(), kill)?;
+    let mut fleet = Fleet::new(&data, lock, board.clone(), kill)?;
     let display = tokio::spawn(display::show(board.subscribe(), demo(arguments.port_offset)));
     let mut outcome = fleet.apply(first).await;
     let mut look = interval(WATCH_PERIOD);
@@ -119,8 +122,9 @@ fn data_folder(path: &Path) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("find the data folder {}", path.display()))
 }
 
-/// Makes sure that nobody else uses the data folder, as long as the file lives.
-fn lock(data: &Path) -> anyhow::Result<File> {
+/// Makes sure that nobody else uses the data folder, as long as the file is open. The processes of a standalone that
+/// was killed are waited for.
+async fn lock(data: &Path) -> anyhow::Result<File> {
     let path = data.join("lock");
     let mut file = File::options()
         .create(true)
@@ -129,20 +133,23 @@ fn lock(data: &Path) -> anyhow::Result<File> {
         .write(true)
         .open(&path)
         .with_context(|| format!("open {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut owner = String::new();
-            let _ = file.read_to_string(&mut owner);
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("lock {}", path.display()));
+            }
+        }
+        let owner = std::fs::read_to_string(&path).unwrap_or_default();
+        if Path::new("/proc").join(&owner).exists() || Instant::now() > deadline {
             bail!(
-                "{} is used by another standalone (process {}); end that, or choose another --data-dir (make run DATA_DIR=…)",
-                data.display(),
-                owner.trim()
+                "{} is used by another standalone (process {owner}); end that, or choose another --data-dir (make run DATA_DIR=…)",
+                data.display()
             );
         }
-        Err(TryLockError::Error(error)) => {
-            return Err(error).with_context(|| format!("lock {}", path.display()));
-        }
+        sleep(WATCH_PERIOD).await;
     }
     file.set_len(0)
         .and_then(|()| write!(file, "{}", std::process::id()))

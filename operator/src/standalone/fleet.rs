@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
     io::Write,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -66,13 +67,19 @@ struct Running {
 }
 
 impl Fleet {
-    /// No process yet. `kill` ends the patience with those that do not stop.
-    pub(super) fn new(data: &Path, board: Board, kill: CancellationToken) -> Result<Self, FleetError> {
+    /// No process yet. `lock` is the file that keeps others off the data folder; `kill` ends the patience with
+    /// processes that do not stop.
+    pub(super) fn new(
+        data: &Path,
+        lock: File,
+        board: Board,
+        kill: CancellationToken,
+    ) -> Result<Self, FleetError> {
         make_folder(&data.join("logs"))?;
         Ok(Self {
             data: data.to_owned(),
             board,
-            guard: Guard::start().map_err(FleetError::Guard)?,
+            guard: Guard::start(lock).map_err(FleetError::Guard)?,
             kill,
             running: BTreeMap::new(),
         })

@@ -18,18 +18,19 @@ const PERIOD: Duration = Duration::from_millis(100);
 
 /// The guard, seen from standalone. Dropping it closes its standard input.
 #[derive(Debug)]
-pub struct Guard {
+pub(super) struct Guard {
     process: Child,
     group: u32,
 }
 
 impl Guard {
-    /// Starts a guard with a process group of its own.
-    pub fn start() -> std::io::Result<Self> {
+    /// Starts a guard with a process group of its own. As its standard output it holds the locked file, so that nobody
+    /// else uses the data folder before the last process has ended.
+    pub(super) fn start(lock: std::fs::File) -> std::io::Result<Self> {
         let process = Command::new(std::env::current_exe()?)
             .arg("guard")
             .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::null())
+            .stdout(lock)
             .stderr(std::process::Stdio::null())
             .process_group(0)
             .spawn()?;
@@ -40,12 +41,12 @@ impl Guard {
     }
 
     /// The process group that it watches over.
-    pub fn group(&self) -> u32 {
+    pub(super) fn group(&self) -> u32 {
         self.group
     }
 
     /// Lets it go, when the processes of its group have ended.
-    pub async fn finish(mut self) {
+    pub(super) async fn finish(mut self) {
         drop(self.process.stdin.take());
         let _ = self.process.wait().await;
     }
