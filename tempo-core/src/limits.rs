@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,12 +82,12 @@ impl TenantLimits {
     }
 
     /// Puts what a per-tenant file says in the place of what the one before said.
-    fn replace(&self, file: &PathBuf, overrides: &PerTenantOverrides) -> Result<(), LimitsError> {
+    fn replace(&self, file: &Path, overrides: &PerTenantOverrides) -> Result<(), LimitsError> {
         let defaults = Arc::clone(&self.0.read().defaults);
         let limits_of = |tenant: &String| match overrides.for_tenant(tenant, &defaults) {
             Ok(limits) => Ok((tenant.clone(), Arc::new(limits))),
             Err(source) => Err(LimitsError::Tenant {
-                path: file.clone(),
+                path: file.to_owned(),
                 tenant: tenant.clone(),
                 source,
             }),
