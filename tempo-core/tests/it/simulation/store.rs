@@ -104,7 +104,13 @@ impl Script {
         self.hung.notified().await;
     }
 
-    /// Every request so far with its time.
+    /// Writes down that something happens now.
+    pub(super) fn note(&self, what: String) {
+        let now = self.environment.clock.since_boot().as_micros();
+        self.journal.lock().push(format!("{now} {what}"));
+    }
+
+    /// Every request so far with its time, and what else was noted.
     pub(super) fn journal(&self) -> Vec<String> {
         self.journal.lock().clone()
     }
@@ -123,10 +129,7 @@ impl Script {
 impl Faults for Script {
     async fn before(&self, operation: Operation, path: &Path) -> Fault {
         self.travel().await;
-        let now = self.environment.clock.since_boot().as_micros();
-        self.journal
-            .lock()
-            .push(format!("{now} {} {path}", operation.name()));
+        self.note(format!("{} {path}", operation.name()));
         match self.trouble(operation, path) {
             None => Fault::None,
             Some(Trouble::Refused) => Fault::Refused,

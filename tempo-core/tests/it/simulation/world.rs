@@ -42,7 +42,7 @@ pub(super) struct World {
     pub(super) script: Arc<Script>,
     pub(super) disk: MemoryFiles,
     pub(super) settings: ingester::Settings,
-    reader: Reader,
+    pub(super) reader: Reader,
     sent: Mutex<Sent>,
 }
 
@@ -57,6 +57,7 @@ struct Sent {
 pub(super) struct Node {
     pub(super) ingester: Ingester,
     life: CancellationToken,
+    disk: MemoryFiles,
 }
 
 impl Node {
@@ -65,7 +66,7 @@ impl Node {
         self.life.cancel();
         drop(self.ingester);
         world.pass(Duration::from_millis(1)).await;
-        world.disk.crash();
+        self.disk.crash();
     }
 }
 
@@ -122,24 +123,33 @@ impl World {
         self.environment.random.next_u64() % limit
     }
 
-    /// The environment of a new process.
-    fn born(&self) -> (Environment, CancellationToken) {
+    /// The environment of a new process on a disk.
+    fn born(&self, disk: &MemoryFiles) -> (Environment, CancellationToken) {
         let life = CancellationToken::new();
-        let mut environment = self.environment.clone();
+        let mut environment = self.environment.clone().with_files(Arc::new(disk.clone()));
         environment.tasks = Arc::new(Life(life.clone()));
         (environment, life)
     }
 
-    /// Starts an ingester on the disk.
+    /// Starts an ingester on the world's disk.
     pub(super) async fn start(&self) -> Node {
-        let (environment, life) = self.born();
+        self.start_on(&self.disk).await
+    }
+
+    /// Starts an ingester on another disk.
+    pub(super) async fn start_on(&self, disk: &MemoryFiles) -> Node {
+        let (environment, life) = self.born(disk);
         let ingester = self.ingester(environment).await;
-        Node { ingester, life }
+        Node {
+            ingester,
+            life,
+            disk: disk.clone(),
+        }
     }
 
     /// Starts an ingester and kills it when a request hangs.
     pub(super) async fn start_and_kill(&self) {
-        let (environment, life) = self.born();
+        let (environment, life) = self.born(&self.disk);
         tokio::select! {
             biased;
             () = self.script.hung() => {}
@@ -165,7 +175,7 @@ impl World {
             role: "compactor".to_owned(),
             grpc_address: String::new(),
         };
-        let (environment, _) = self.born();
+        let (environment, _) = self.born(&self.disk);
         Compactor::new(
             Reader::new(environment, Arc::clone(&self.store)),
             TenantLimits::new(Limits::default()),
@@ -208,10 +218,15 @@ impl World {
             maybe_duplicate: false,
         };
         ingester.push(request).await?;
+        self.was_acknowledged(tenant, spans);
+        Ok(())
+    }
+
+    /// Says that spans must be found from here on.
+    pub(super) fn was_acknowledged(&self, tenant: &TenantId, spans: Vec<SpanName>) {
         let mut sent = self.sent.lock();
         let of_tenant = sent.by_tenant.entry(tenant.clone()).or_default();
         of_tenant.extend(spans.into_iter().map(|name| (name, true)));
-        Ok(())
     }
 
     /// Pushes new spans.
@@ -331,6 +346,20 @@ pub(super) fn tenant(name: &str) -> TenantId {
     name.parse().unwrap()
 }
 
+/// How many lives are lived: `TEMPO_ENGINE_SEEDS` for a long run.
+pub(super) fn seeds() -> u64 {
+    std::env::var("TEMPO_ENGINE_SEEDS").map_or(3, |text| text.parse().unwrap())
+}
+
+/// Asserts that two journals are the same, and says where they part.
+pub(super) fn assert_same(one: &[String], other: &[String]) {
+    for (place, (one, other)) in one.iter().zip(other).enumerate() {
+        assert_eq!(one, other, "event {place}");
+    }
+    assert_eq!(one.len(), other.len());
+    assert!(one.len() > 500, "only {} events", one.len());
+}
+
 /// A search for every span.
 pub(super) fn everything() -> Query {
     Query {
@@ -355,7 +384,8 @@ fn names_of(partial: &Partial) -> Vec<SpanName> {
     names
 }
 
-fn names_in(payload: &[u8]) -> Vec<SpanName> {
+/// The spans in a payload.
+pub(super) fn names_in(payload: &[u8]) -> Vec<SpanName> {
     let request = ExportTraceServiceRequest::decode(payload).unwrap();
     let spans = request
         .resource_spans
