@@ -42,6 +42,12 @@ tools:
 	@e2e/tools/build.sh >/dev/null
 	@e2e/tools/python.sh >/dev/null
 
+## fuzz: every decoder on damaged input, FUZZ_CASES times each (stable Rust; failures are kept as regressions)
+FUZZ_CASES ?= 20000
+.PHONY: fuzz
+fuzz:
+	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test --workspace fuzz
+
 ## fmt: format the code
 .PHONY: fmt
 fmt:

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::support::configuration;
 
-const GOOD: &str = "
+pub(crate) const GOOD: &str = "
 receivers: {otlp: {protocols: {grpc: , http: }}}
 processors:
   memory_limiter: {check_interval: 1s, limit_percentage: 80, spike_limit_percentage: 20}

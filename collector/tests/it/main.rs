@@ -9,6 +9,9 @@
 mod batching;
 mod configuration;
 mod delivery;
+#[path = "../../../tempo-core/crates/tempo-model/tests/it/edits.rs"]
+mod edits;
+mod fuzz;
 mod process;
 mod support;
 mod telemetry;

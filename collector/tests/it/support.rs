@@ -148,6 +148,11 @@ impl Running {
     }
 }
 
+/// Whether a text is YAML at all.
+pub(crate) fn is_yaml(text: &str) -> bool {
+    text.parse::<Yaml>().is_ok()
+}
+
 /// Checks a configuration; `$` is not expanded from the process's environment.
 pub(crate) fn configuration(yaml: &str) -> Result<Config, ConfigError> {
     struct Nothing;

@@ -9,6 +9,9 @@
 mod cluster;
 mod conversation;
 mod crds;
+#[path = "../../../tempo-core/crates/tempo-model/tests/it/edits.rs"]
+mod edits;
+mod fuzz;
 mod leadership;
 mod lifecycle;
 mod matching;

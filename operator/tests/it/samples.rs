@@ -21,7 +21,7 @@ fn name(sample: &Path) -> String {
     sample.file_stem().unwrap().to_string_lossy().into_owned()
 }
 
-fn environment() -> Environment {
+pub(crate) fn environment() -> Environment {
     Environment::from_variables(|name| (name == "OPERATOR_IMAGE").then(|| "tempo-rs:sample".to_owned()))
         .unwrap()
 }

@@ -9,6 +9,9 @@
 #[path = "../../../tempo-model/tests/it/arbitrary.rs"]
 mod arbitrary;
 mod compact;
+#[path = "../../../tempo-model/tests/it/edits.rs"]
+mod edits;
+mod fuzz;
 mod head;
 mod log;
 mod log_model;

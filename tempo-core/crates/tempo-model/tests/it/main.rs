@@ -6,6 +6,8 @@
 )]
 
 mod arbitrary;
+mod edits;
+mod fuzz;
 mod json;
 mod split;
 mod views;

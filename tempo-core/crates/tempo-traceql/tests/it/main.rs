@@ -4,6 +4,9 @@
 mod conformance;
 mod dataset;
 mod departures;
+#[path = "../../../tempo-model/tests/it/edits.rs"]
+mod edits;
+mod fuzz;
 mod memory;
 mod metrics;
 mod parse;

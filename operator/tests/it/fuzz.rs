@@ -1,0 +1,26 @@
+//! No manifest makes the operator panic: it is built, or refused with a reason.
+
+use proptest::prelude::*;
+use tempo_operator::manifest::Manifests;
+use tempo_operator::{render, validate};
+
+use crate::edits::edited_text;
+use crate::samples::environment;
+
+proptest! {
+    #[test]
+    fn fuzz_manifests(text in edited_text(&[
+        include_str!("../../../config/samples/tempostack-s3.yaml"),
+        include_str!("../../../config/samples/tempostack-minio.yaml"),
+        include_str!("../../../config/samples/collector-gateway.yaml"),
+    ])) {
+        match Manifests::parse("fuzz.yaml", &text) {
+            Ok(manifests) => {
+                let report = validate::report(&manifests, &environment());
+                let rendered = render::render(&manifests, &environment());
+                prop_assert!(report.invalid > 0 || rendered.is_ok(), "valid, and cannot be rendered: {:?}", rendered);
+            }
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+}
