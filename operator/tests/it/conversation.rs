@@ -176,7 +176,7 @@ async fn missing_definitions_are_waited_for_and_how_to_install_them_is_said() {
     let conversation = Conversation::with([missing(), missing(), missing(), empty(), empty(), empty()]);
     let told = Mutex::new(Vec::new());
     definitions::wait(&conversation.client(), None, |obstacle| {
-        told.lock().unwrap().push(obstacle.to_owned())
+        told.lock().unwrap().push(obstacle.to_owned());
     })
     .await;
     let told = told.into_inner().unwrap();

@@ -3,9 +3,8 @@
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
-    core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount},
+    core::v1::{ConfigMap, Secret, Service},
     networking::v1::Ingress,
-    policy::v1::PodDisruptionBudget,
 };
 use kube::ResourceExt;
 use tempo_operator::{
@@ -16,14 +15,14 @@ use tempo_operator::{
 
 use crate::cluster::{Space, eventually};
 
-const SECRET: &str = "
+pub(crate) const SECRET: &str = "
 apiVersion: v1
 kind: Secret
 metadata: {name: bucket}
 stringData: {endpoint: 'http://minio:9000', bucket: tempo, access_key_id: tempo, access_key_secret: supersecret}
 ";
 
-fn stack(spec: &str) -> String {
+pub(crate) fn stack(spec: &str) -> String {
     format!(
         "{{apiVersion: tempo.grafana.com/v1alpha1, kind: TempoStack, metadata: {{name: shop}}, \
          spec: {{storage: {{secret: {{name: bucket, type: s3}}}}, storageSize: 200M, {spec}}}}}"
@@ -422,107 +421,4 @@ async fn a_managed_minio_keeps_its_password() {
     assert!(writes.is_empty(), "a restart writes nothing: {writes:?}");
     let again: Secret = space.get("tempo-shop-minio").await;
     assert_eq!(again.data, secret.data);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_stack_leaves_its_volumes_and_says_so() {
-    let Some(space) = Space::with_operator("deleted").await else {
-        return;
-    };
-    space.apply(SECRET).await.unwrap();
-    space.apply(&stack("")).await.unwrap();
-    let claim = "data-tempo-shop-ingester-0";
-    space.wait::<PersistentVolumeClaim>(claim, "made", |_| true).await;
-    space.delete::<TempoStack>("shop").await;
-    let note = space.event("VolumesStay").await;
-    assert!(note.contains(claim), "{note}");
-    eventually("nothing left", || async {
-        let mut left = space.names::<Deployment>().await;
-        left.extend(space.names::<StatefulSet>().await);
-        left.extend(space.names::<Service>().await);
-        left.extend(space.names::<PodDisruptionBudget>().await);
-        left.extend(space.names::<TempoStack>().await);
-        let others = ["default", "kube-root-ca.crt"];
-        let accounts = space.names::<ServiceAccount>().await;
-        let config_maps = space.names::<ConfigMap>().await;
-        left.extend(
-            accounts
-                .into_iter()
-                .chain(config_maps)
-                .filter(|name| !others.contains(&name.as_str())),
-        );
-        if left.is_empty() {
-            Ok(())
-        } else {
-            Err(left.join(", "))
-        }
-    })
-    .await;
-    assert_eq!(space.names::<PersistentVolumeClaim>().await, [claim]);
-    assert_eq!(space.names::<Secret>().await, ["bucket"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_larger_volume_replaces_the_stateful_set_but_not_its_pods() {
-    let Some(space) = Space::with_operator("resized").await else {
-        return;
-    };
-    space.apply(SECRET).await.unwrap();
-    space.apply(&stack("")).await.unwrap();
-    let pod = "tempo-shop-ingester-0";
-    let old = space
-        .wait::<k8s_openapi::api::core::v1::Pod>(pod, "made", |_| true)
-        .await;
-    space.condition::<TempoStack>("shop", "Pending").await;
-    space.apply(&stack("").replace("200M", "1Gi")).await.unwrap();
-    space
-        .wait::<StatefulSet>("tempo-shop-ingester", "the new size", |set| {
-            let claims = set.spec.volume_claim_templates.as_ref().unwrap();
-            let requests = claims[0]
-                .spec
-                .as_ref()
-                .unwrap()
-                .resources
-                .as_ref()
-                .unwrap()
-                .requests
-                .as_ref()
-                .unwrap();
-            requests["storage"].0 == "1Gi"
-        })
-        .await;
-    let pod: k8s_openapi::api::core::v1::Pod = space.get(pod).await;
-    assert_eq!(pod.uid(), old.uid());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn volumes_go_too_when_the_policy_says_so() {
-    let Some(space) = Space::with_operator("volumes-go").await else {
-        return;
-    };
-    space.apply(SECRET).await.unwrap();
-    let policy = "persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete}";
-    space.apply(&stack(policy)).await.unwrap();
-    let claim = "data-tempo-shop-ingester-0";
-    space
-        .wait::<PersistentVolumeClaim>(claim, "owned by its StatefulSet", |claim| {
-            !claim.owner_references().is_empty()
-        })
-        .await;
-    let stack: TempoStack = space.get("shop").await;
-    assert_eq!(stack.finalizers(), Vec::<String>::new());
-    space.delete::<TempoStack>("shop").await;
-    eventually("no volume", || async {
-        let left: Vec<PersistentVolumeClaim> = space.api().list(&Default::default()).await.unwrap().items;
-        // Without nodes nothing takes the protection of volumes away; being deleted must do.
-        if left
-            .iter()
-            .all(|claim| claim.metadata.deletion_timestamp.is_some())
-        {
-            Ok(())
-        } else {
-            Err("still there")
-        }
-    })
-    .await;
 }

@@ -19,6 +19,7 @@ mod operator_cases;
 mod samples;
 mod samples_in_cluster;
 mod scale;
+mod volumes;
 
 use std::path::{Path, PathBuf};
 

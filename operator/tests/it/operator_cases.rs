@@ -47,11 +47,8 @@ impl Case {
             }
             let Some(assert) = assert else { continue };
             eventually(file, || async {
-                let found = self
-                    .space
-                    .find(&assert)
-                    .await
-                    .ok_or(format!("{assert} is not there"))?;
+                let found = self.space.find(&assert).await;
+                let found = found.ok_or_else(|| format!("{assert} is not there"))?;
                 match differences(&with_defaults(found), &assert) {
                     none if none.is_empty() => Ok(()),
                     differences => Err(differences.join("; ")),

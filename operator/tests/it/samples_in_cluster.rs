@@ -76,7 +76,8 @@ fn with_namespace(sample: &Path, namespace: &str) -> String {
         .flat_map(|file| documents(&fs::read_to_string(file).unwrap()))
     {
         document["metadata"]["namespace"] = namespace.into();
-        text.push_str(&format!("---\n{}", serde_yaml::to_string(&document).unwrap()));
+        text.push_str("---\n");
+        text.push_str(&serde_yaml::to_string(&document).unwrap());
     }
     text
 }

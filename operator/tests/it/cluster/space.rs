@@ -184,10 +184,9 @@ impl Space {
             let status = serde_json::to_value(object).unwrap();
             let conditions: Vec<Condition> =
                 serde_json::from_value(status.pointer("/status/conditions")?.clone()).ok()?;
-            let found = conditions
+            conditions
                 .into_iter()
-                .find(|condition| condition.type_ == kind && condition.status == "True");
-            found
+                .find(|condition| condition.type_ == kind && condition.status == "True")
         };
         let object = self.wait::<K>(name, kind, |object| find(object).is_some()).await;
         find(&object).unwrap()
@@ -231,7 +230,7 @@ impl Space {
         };
         let (group, version) = text("apiVersion")
             .rsplit_once('/')
-            .unwrap_or(("", text("apiVersion")));
+            .unwrap_or_else(|| ("", text("apiVersion")));
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("kind")));
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
     }
