@@ -69,6 +69,9 @@ kind: Collector
 metadata: {name: bucketed, namespace: default}
 spec:
   tempoRef: {kind: TempoStack, name: bucketed}
+  config:
+    receivers: {otlp: {protocols: {grpc: {}, http: {}}}}
+    service: {pipelines: {traces: {receivers: [otlp]}}}
 ";
 
 fn manifests(folder: &Path, minio: &Minio) -> Result<()> {
