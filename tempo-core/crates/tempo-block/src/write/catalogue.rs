@@ -124,9 +124,9 @@ fn used_words(coded: &Coded) -> impl Iterator<Item = (&[u8], u64)> {
     let words: &Words = coded.interner.words();
     let mut counts = vec![0_u64; words.count()];
     count_into(&coded.codes, &mut counts);
-    let mut codes: Vec<u32> = (0..words.count() as u32).collect();
-    codes.sort_by_key(|code| std::cmp::Reverse(at(&counts, *code as usize)));
-    codes.into_iter().filter_map(move |code| {
+    let mut by_count: Vec<u32> = (0..words.count() as u32).collect();
+    by_count.sort_by_key(|code| std::cmp::Reverse(at(&counts, *code as usize)));
+    by_count.into_iter().filter_map(move |code| {
         let count = at(&counts, code as usize);
         (count > 0).then(|| (words.bytes(code).unwrap_or_default(), count))
     })

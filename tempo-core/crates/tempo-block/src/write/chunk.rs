@@ -150,7 +150,7 @@ impl Leaf<'_> {
 
     fn values_in(&self, entries: Range<usize>, highest: u8) -> usize {
         match self.definition.get(entries.clone()) {
-            Some(levels) => levels.iter().filter(|level| **level == highest).count(),
+            Some(levels) => levels.iter().map(|level| usize::from(*level == highest)).sum(),
             None => entries.len(),
         }
     }
@@ -178,7 +178,7 @@ struct Pages<'a> {
     /// `None` leaves pages as they are.
     compressor: Option<&'a mut PageCompressor>,
     dictionary: bool,
-    data_pages: i32,
+    count: i32,
     first_data_page: u64,
     uncompressed: usize,
 }
@@ -188,7 +188,7 @@ impl<'a> Pages<'a> {
         Self {
             compressor,
             dictionary: false,
-            data_pages: 0,
+            count: 0,
             first_data_page: 0,
             uncompressed: 0,
         }
@@ -243,7 +243,7 @@ impl<'a> Pages<'a> {
             statistics: None,
         };
         let written = writer.write_page(CompressedPage::new(compressed, page.len()))?;
-        self.data_pages += 1;
+        self.count += 1;
         self.uncompressed += written.uncompressed_size;
         Ok(())
     }
@@ -265,7 +265,7 @@ impl<'a> Pages<'a> {
         let of_data = PageEncodingStats {
             page_type: PageType::DATA_PAGE,
             encoding: of_data,
-            count: self.data_pages,
+            count: self.count,
         };
         of_dictionary.into_iter().chain([of_data]).collect()
     }

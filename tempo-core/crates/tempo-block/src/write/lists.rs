@@ -20,7 +20,8 @@ pub(super) struct Entry<'a> {
     owner: u32,
     key: &'a str,
     column: &'a Column,
-    entry: usize,
+    /// The place in the column.
+    place: usize,
 }
 
 impl<'a> Entry<'a> {
@@ -31,13 +32,13 @@ impl<'a> Entry<'a> {
         destinations: &'a [u32],
     ) -> impl Iterator<Item = Self> {
         let owners = column.owners.iter().enumerate();
-        owners.filter_map(move |(entry, owner)| {
+        owners.filter_map(move |(place, owner)| {
             let owner = *destinations.get(*owner as usize)?;
             (owner != NOWHERE).then_some(Self {
                 owner,
                 key,
                 column,
-                entry,
+                place,
             })
         })
     }
@@ -71,7 +72,7 @@ impl AttributeLists {
             let mut attributes = Vec::new();
             if *definition == depth {
                 while let Some(entry) = entries.next_if(|entry| entry.owner == owner) {
-                    attributes.push(lists.codes(entry.key.as_bytes(), entry.column.view(entry.entry))?);
+                    attributes.push(lists.codes(entry.key.as_bytes(), entry.column.view(entry.place))?);
                 }
                 owner += 1;
             }

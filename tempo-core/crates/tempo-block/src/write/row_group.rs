@@ -19,7 +19,7 @@ pub(super) struct Chunks {
     columns: std::vec::IntoIter<ColumnDescPtr>,
     rows: usize,
     compressor: PageCompressor,
-    chunks: Vec<Chunk>,
+    encoded: Vec<Chunk>,
 }
 
 impl Chunks {
@@ -29,7 +29,7 @@ impl Chunks {
             columns: schema.columns().to_vec().into_iter(),
             rows,
             compressor: PageCompressor::new(COMPRESSION_LEVEL)?,
-            chunks: Vec::new(),
+            encoded: Vec::new(),
         })
     }
 
@@ -59,13 +59,13 @@ impl Chunks {
             values,
         };
         let chunk = chunk::encode(&descriptor, &leaf, self.rows, &mut self.compressor)?;
-        self.chunks.push(chunk);
+        self.encoded.push(chunk);
         Ok(())
     }
 
     /// All of them.
     pub(super) fn finish(self) -> Vec<Chunk> {
-        self.chunks
+        self.encoded
     }
 }
 
