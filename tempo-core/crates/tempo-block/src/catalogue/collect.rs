@@ -51,6 +51,14 @@ impl Catalogue {
         self.entry(scope.name(), key);
     }
 
+    /// Says that a key has `distinct` values at least, of which those that occur `count` times were not added.
+    pub fn add_others(&mut self, scope: Scope, key: &str, distinct: u64, count: u64) {
+        let key = self.entry(scope.name(), key);
+        key.count += count;
+        key.distinct = key.distinct.max(distinct);
+        key.complete = false;
+    }
+
     /// Adds `count` occurrences of a span's name.
     pub fn add_name(&mut self, name: &str, count: u64) {
         self.entry(INTRINSIC, NAME).add("string", name, count);
@@ -76,7 +84,7 @@ impl Key {
         if !self.types.contains(kind) {
             self.types.insert(kind.to_owned());
         }
-        let full = self.distinct >= MAX_SEEN as u64;
+        let full = self.kept() >= MAX_SEEN;
         let texts = self.values.entry(kind.to_owned()).or_default();
         if let Some(known) = texts.get_mut(value) {
             *known += count;
@@ -84,7 +92,7 @@ impl Key {
             self.complete = false;
         } else {
             texts.insert(value.to_owned(), count);
-            self.distinct += 1;
+            self.distinct = self.distinct.max(self.kept() as u64);
         }
     }
 

@@ -1,19 +1,18 @@
 //! The catalogue of a block, from the dictionaries and values of segments.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-
 use tempo_model::view::{self, ValueView};
 use tempo_traceql::ast::Scope;
 
-use super::rows::at;
 use crate::catalogue::Catalogue;
 use crate::head::HeadSnapshot;
 use crate::head::attributes::AttributeTable;
-use crate::head::attributes::column::{Column, ColumnValues};
+use crate::head::attributes::column::ColumnValues;
 use crate::head::intern::{Coded, Words};
 use crate::head::owner::Owner;
 use crate::schema::ValueKind;
+
+/// So many values of a key are looked at one by one in each segment.
+const MAX_FREQUENT: usize = 1024;
 
 /// The catalogue of all spans of a snapshot.
 pub(super) fn of(snapshot: &HeadSnapshot) -> Catalogue {
@@ -61,37 +60,39 @@ fn add_table(scope: Scope, table: &AttributeTable, catalogue: &mut Catalogue) {
         catalogue.add_key(scope, key);
         match &column.values {
             ColumnValues::Int(values) => {
-                for (value, count) in counted(values.iter().copied()) {
-                    add(scope, key, ValueView::Int(value), count, catalogue);
-                }
+                let values = counted(values.clone());
+                add_frequent(scope, key, values, |value| ValueView::Int(value), catalogue);
             }
             ColumnValues::Double(values) => {
-                for (bits, count) in counted(values.iter().map(|value| value.to_bits())) {
-                    add(
-                        scope,
-                        key,
-                        ValueView::Double(f64::from_bits(bits)),
-                        count,
-                        catalogue,
-                    );
-                }
+                let values = counted(values.iter().map(|value| value.to_bits()).collect());
+                add_frequent(scope, key, values, |bits| ValueView::Double(f64::from_bits(bits)), catalogue);
             }
             ColumnValues::Bool(values) => {
-                for (value, count) in counted(values.iter().copied()) {
-                    add(scope, key, ValueView::Bool(value), count, catalogue);
-                }
+                add_frequent(scope, key, counted(values.clone()), ValueView::Bool, catalogue);
             }
-            ColumnValues::Coded(coded) => add_coded(scope, key, column, coded, catalogue),
-            ColumnValues::Empty => {}
+            ColumnValues::Coded(coded) if matches!(column.kind, ValueKind::String | ValueKind::Array) => {
+                add_frequent(scope, key, used_words(coded), |word| column.coded_view(word), catalogue);
+            }
+            ColumnValues::Coded(_) | ColumnValues::Empty => {}
         }
     }
 }
 
-fn add_coded(scope: Scope, key: &str, column: &Column, coded: &Coded, catalogue: &mut Catalogue) {
-    if column.kind == ValueKind::String || column.kind == ValueKind::Array {
-        for (word, count) in used_words(coded) {
-            add(scope, key, column.coded_view(word), count, catalogue);
-        }
+/// Adds the most frequent values one by one, and says of the others that they are there.
+fn add_frequent<'a, T: Copy>(
+    scope: Scope,
+    key: &str,
+    mut values: Vec<(T, u64)>,
+    view: impl Fn(T) -> ValueView<'a>,
+    catalogue: &mut Catalogue,
+) {
+    values.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let (frequent, others) = values.split_at(values.len().min(MAX_FREQUENT));
+    for (value, count) in frequent {
+        add(scope, key, view(*value), *count, catalogue);
+    }
+    if !others.is_empty() {
+        catalogue.add_others(scope, key, values.len() as u64, others.iter().map(|(_, count)| count).sum());
     }
 }
 
@@ -119,28 +120,20 @@ fn add(scope: Scope, key: &str, value: ValueView<'_>, count: u64, catalogue: &mu
     }
 }
 
-/// The words that are used with how often they are, the most frequent first, as a catalogue keeps what comes first.
-fn used_words(coded: &Coded) -> impl Iterator<Item = (&[u8], u64)> {
+/// The words that are used, with how often they are.
+fn used_words(coded: &Coded) -> Vec<(&[u8], u64)> {
     let words: &Words = coded.interner.words();
     let mut counts = vec![0_u64; words.count()];
     count_into(&coded.codes, &mut counts);
-    let mut by_count: Vec<u32> = (0..words.count() as u32).collect();
-    by_count.sort_by_key(|code| std::cmp::Reverse(at(&counts, *code as usize)));
-    by_count.into_iter().filter_map(move |code| {
-        let count = at(&counts, code as usize);
-        (count > 0).then(|| (words.bytes(code).unwrap_or_default(), count))
-    })
+    let counted = (0..).zip(counts).filter(|(_, count)| *count > 0);
+    counted.map(|(code, count)| (words.bytes(code).unwrap_or_default(), count)).collect()
 }
 
-/// Each value with how often it occurs, the most frequent first.
-fn counted<T: Hash + Eq + Copy>(values: impl Iterator<Item = T>) -> Vec<(T, u64)> {
-    let mut counts: HashMap<T, u64> = HashMap::new();
-    for value in values {
-        *counts.entry(value).or_default() += 1;
-    }
-    let mut counts: Vec<(T, u64)> = counts.into_iter().collect();
-    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    counts
+/// Each value with how often it occurs.
+fn counted<T: Ord + Copy>(mut values: Vec<T>) -> Vec<(T, u64)> {
+    values.sort_unstable();
+    let runs = values.chunk_by(|one, next| one == next);
+    runs.filter_map(|run| Some((*run.first()?, run.len() as u64))).collect()
 }
 
 fn text_of(bytes: &[u8]) -> &str {

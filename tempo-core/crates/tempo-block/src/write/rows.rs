@@ -108,40 +108,57 @@ impl<'a> Rows<'a> {
 
     /// A stable counting sort by shape.
     fn cluster(&mut self) {
-        let names = self.name_codes();
-        let mut ranks: HashMap<Shape, u32> = HashMap::new();
-        let shape = |(place, name): (&RowPlace, &u32)| {
-            let segment = self.parts.get(place.part).map(|part| part.segment);
-            segment.map(|segment| Shape {
-                scope: at(&segment.scope, place.row),
-                name: *name,
-                kind: at(&segment.kind, place.row),
-                resource: at(&segment.resource, place.row),
-            })
-        };
-        let shapes: Vec<Option<Shape>> = self.places.iter().zip(&names).map(shape).collect();
-        let mut counts: HashMap<Shape, u32> = HashMap::new();
-        for shape in shapes.iter().flatten() {
-            *counts.entry(*shape).or_default() += 1;
+        let (shapes, of_rows) = self.shapes();
+        let mut counts = vec![0; shapes.len()];
+        for shape in &of_rows {
+            if let Some(count) = counts.get_mut(*shape) {
+                *count += 1;
+            }
         }
-        let mut sorted: Vec<(Shape, u32)> = counts.into_iter().collect();
-        sorted.sort_unstable();
-        let mut next = 0;
-        for (shape, count) in sorted {
-            ranks.insert(shape, next);
-            next += count;
+        let mut order: Vec<usize> = (0..shapes.len()).collect();
+        order.sort_unstable_by_key(|shape| shapes.get(*shape));
+        let mut next = vec![0; shapes.len()];
+        let mut end = 0;
+        for shape in order {
+            if let Some(start) = next.get_mut(shape) {
+                *start = end;
+            }
+            end += at(&counts, shape);
         }
         let mut clustered = self.places.clone();
-        for (place, shape) in self.places.iter().zip(shapes) {
-            let Some(next) = shape.and_then(|shape| ranks.get_mut(&shape)) else {
+        for (place, shape) in self.places.iter().zip(of_rows) {
+            let Some(next) = next.get_mut(shape) else {
                 continue;
             };
-            if let Some(to) = clustered.get_mut(*next as usize) {
+            if let Some(to) = clustered.get_mut(*next) {
                 *to = *place;
             }
             *next += 1;
         }
         self.places = clustered;
+    }
+
+    /// The shapes, and for each row its place among them.
+    fn shapes(&self) -> (Vec<Shape>, Vec<usize>) {
+        let mut known: HashMap<Shape, usize> = HashMap::new();
+        let mut shapes = Vec::new();
+        let mut of_rows = Vec::with_capacity(self.places.len());
+        for (place, name) in self.places.iter().zip(self.name_codes()) {
+            let Some(segment) = self.parts.get(place.part).map(|part| part.segment) else {
+                continue;
+            };
+            let shape = Shape {
+                scope: at(&segment.scope, place.row),
+                name,
+                kind: at(&segment.kind, place.row),
+                resource: at(&segment.resource, place.row),
+            };
+            of_rows.push(*known.entry(shape).or_insert_with(|| {
+                shapes.push(shape);
+                shapes.len() - 1
+            }));
+        }
+        (shapes, of_rows)
     }
 
     /// Codes of the rows' names, the same for equal names of different segments.

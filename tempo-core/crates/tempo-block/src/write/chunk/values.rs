@@ -11,6 +11,8 @@ use super::{delta, hybrid};
 const MAX_DICTIONARY_BYTES: usize = 8 << 20;
 /// Integers that lie closer together than this are counted in an array.
 const MAX_DENSE_RANGE: u64 = 1 << 16;
+/// If most of so many integers are distinct, so are the others.
+const SAMPLE: usize = 1024;
 
 /// The values of a column chunk, absent ones left out.
 #[derive(Debug)]
@@ -131,14 +133,9 @@ impl<'a> Encoded<'a> {
             encoding: Encoding::BYTE_STREAM_SPLIT,
             write: Box::new(move |range, out| {
                 let values = values.get(range).unwrap_or_default();
-                let start = out.len();
-                out.resize(start + N * values.len(), 0);
-                let streams = out.get_mut(start..).unwrap_or_default();
-                for (row, value) in values.iter().enumerate() {
-                    let places = streams.iter_mut().skip(row).step_by(values.len());
-                    for (place, byte) in places.zip(bytes(value)) {
-                        *place = byte;
-                    }
+                for stream in 0..N {
+                    let byte = |value| bytes(value).get(stream).copied().unwrap_or_default();
+                    out.extend(values.iter().map(byte));
                 }
             }),
         }
@@ -228,8 +225,14 @@ fn codes_in_range(
     (numbers.map(code).collect(), distinct)
 }
 
-/// `None` as soon as more than `most` are distinct.
-fn codes_by_hash(numbers: impl Iterator<Item = i64>, most: usize) -> Option<(Vec<u32>, Vec<i64>)> {
+/// `None` as soon as more than `most` are distinct, or most of the first ones are.
+fn codes_by_hash(numbers: impl Iterator<Item = i64> + Clone, most: usize) -> Option<(Vec<u32>, Vec<i64>)> {
+    let mut first: Vec<i64> = numbers.clone().take(SAMPLE).collect();
+    first.sort_unstable();
+    first.dedup();
+    if first.len() > SAMPLE / 2 {
+        return None;
+    }
     let mut code_of: HashMap<i64, u32> = HashMap::new();
     let mut distinct = Vec::new();
     let mut codes = Vec::new();
