@@ -65,34 +65,50 @@ fn add_table(scope: Scope, table: &AttributeTable, catalogue: &mut Catalogue) {
             }
             ColumnValues::Double(values) => {
                 let values = counted(values.iter().map(|value| value.to_bits()).collect());
-                add_frequent(scope, key, values, |bits| ValueView::Double(f64::from_bits(bits)), catalogue);
+                add_frequent(
+                    scope,
+                    key,
+                    values,
+                    |bits| ValueView::Double(f64::from_bits(bits)),
+                    catalogue,
+                );
             }
             ColumnValues::Bool(values) => {
                 add_frequent(scope, key, counted(values.clone()), ValueView::Bool, catalogue);
             }
             ColumnValues::Coded(coded) if matches!(column.kind, ValueKind::String | ValueKind::Array) => {
-                add_frequent(scope, key, used_words(coded), |word| column.coded_view(word), catalogue);
+                add_frequent(
+                    scope,
+                    key,
+                    used_words(coded),
+                    |word| column.coded_view(word),
+                    catalogue,
+                );
             }
             ColumnValues::Coded(_) | ColumnValues::Empty => {}
         }
     }
 }
 
-/// Adds the most frequent values one by one, and says of the others that they are there.
+/// Adds the first of the values, which are the most frequent, one by one, and says of the others that they are there.
 fn add_frequent<'a, T: Copy>(
     scope: Scope,
     key: &str,
-    mut values: Vec<(T, u64)>,
+    values: Vec<(T, u64)>,
     view: impl Fn(T) -> ValueView<'a>,
     catalogue: &mut Catalogue,
 ) {
-    values.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let (frequent, others) = values.split_at(values.len().min(MAX_FREQUENT));
     for (value, count) in frequent {
         add(scope, key, view(*value), *count, catalogue);
     }
     if !others.is_empty() {
-        catalogue.add_others(scope, key, values.len() as u64, others.iter().map(|(_, count)| count).sum());
+        catalogue.add_others(
+            scope,
+            key,
+            values.len() as u64,
+            others.iter().map(|(_, count)| count).sum(),
+        );
     }
 }
 
@@ -120,20 +136,29 @@ fn add(scope: Scope, key: &str, value: ValueView<'_>, count: u64, catalogue: &mu
     }
 }
 
-/// The words that are used, with how often they are.
+/// The words that are used with how often they are, the most frequent first.
 fn used_words(coded: &Coded) -> Vec<(&[u8], u64)> {
     let words: &Words = coded.interner.words();
     let mut counts = vec![0_u64; words.count()];
     count_into(&coded.codes, &mut counts);
-    let counted = (0..).zip(counts).filter(|(_, count)| *count > 0);
-    counted.map(|(code, count)| (words.bytes(code).unwrap_or_default(), count)).collect()
+    let used = (0..).zip(counts).filter(|(_, count)| *count > 0);
+    let word = |(code, count)| (words.bytes(code).unwrap_or_default(), count);
+    frequent_first(used.map(word).collect())
 }
 
-/// Each value with how often it occurs.
+/// Each value with how often it occurs, the most frequent first.
 fn counted<T: Ord + Copy>(mut values: Vec<T>) -> Vec<(T, u64)> {
     values.sort_unstable();
     let runs = values.chunk_by(|one, next| one == next);
-    runs.filter_map(|run| Some((*run.first()?, run.len() as u64))).collect()
+    frequent_first(
+        runs.filter_map(|run| Some((*run.first()?, run.len() as u64)))
+            .collect(),
+    )
+}
+
+fn frequent_first<T>(mut counts: Vec<(T, u64)>) -> Vec<(T, u64)> {
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts
 }
 
 fn text_of(bytes: &[u8]) -> &str {
