@@ -78,12 +78,12 @@ pub async fn standalone(arguments: Arguments) -> anyhow::Result<()> {
     let mut fleet = Fleet::new(&data, lock, board.clone(), kill)?;
     let display = tokio::spawn(display::show(board.subscribe(), demo(arguments.port_offset)));
     let mut outcome = fleet.apply(first).await;
-    let mut look = interval(WATCH_PERIOD);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks = interval(WATCH_PERIOD);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while outcome.is_ok() {
         tokio::select! {
             () = stop.cancelled() => break,
-            _ = look.tick() => {}
+            _ = looks.tick() => {}
         }
         let now = fingerprint(&arguments.files);
         if now == seen {

@@ -62,6 +62,7 @@ pub(super) mod scope_name {
     use serde::{Deserialize, Deserializer, Serializer, de};
     use tempo_traceql::ast::Scope;
 
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
     pub(crate) fn serialize<S: Serializer>(scope: &Scope, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(scope.name())
     }

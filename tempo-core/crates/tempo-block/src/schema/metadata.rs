@@ -62,6 +62,12 @@ pub struct RowGroupMetadata {
     pub trace_table_checksum: u32,
 }
 
+/// Read first, because the rest of a newer version may look different.
+#[derive(Deserialize)]
+struct OnlyVersion {
+    version: u16,
+}
+
 impl FileMetadata {
     /// As it lies in the footer.
     pub fn to_key_value(&self) -> Result<KeyValue, MetadataError> {
@@ -79,11 +85,6 @@ impl FileMetadata {
             .find(|pair| pair.key == METADATA_KEY)
             .and_then(|pair| pair.value.as_deref())
             .ok_or(MetadataError::Missing)?;
-        /// Read first, because the rest of a newer version may look different.
-        #[derive(Deserialize)]
-        struct OnlyVersion {
-            version: u16,
-        }
         let OnlyVersion { version } = serde_json::from_str(json)?;
         if version > VERSION {
             return Err(MetadataError::Newer { version });

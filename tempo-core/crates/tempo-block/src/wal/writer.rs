@@ -119,11 +119,11 @@ async fn write(
             .iter()
             .map(|record| encoded_length(&record.tenant, &record.payload))
             .sum();
-        let closes = !closing.is_empty();
+        let must_close = !closing.is_empty();
         let written = env
             .run_cpu("wal write", move || {
                 let written = segments.write(records);
-                let closed = if closes { segments.close_open() } else { Ok(()) };
+                let closed = if must_close { segments.close_open() } else { Ok(()) };
                 (segments, written, closed)
             })
             .await;
