@@ -5,6 +5,7 @@ use std::time::Duration;
 use tempo_block::store::metered::Operation;
 use tempo_config::Config;
 use tempo_core::compactor::{Done, Settings};
+use tempo_runtime::Shutdown;
 
 use super::store::Trouble;
 use super::world::{Node, World, tenant};
@@ -122,5 +123,34 @@ async fn a_failed_job_is_tried_again_later_and_loses_nothing() {
     );
     world.pass(HOUR / 2).await;
     assert_eq!(compactor.run_once().await.jobs, 1);
+    world.check(&node, &tenant("a")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_works_by_itself_and_stops_in_the_middle_of_a_job() {
+    let world = World::new(106);
+    let node = with_blocks(&world, 3).await;
+    let compactor = world.compactor("one", &["one"], settings());
+    let shutdown = Shutdown::new();
+    world.pass(HOUR).await;
+    world
+        .script
+        .next(1, Operation::Put, "a/blocks/", Trouble::HangsBefore);
+    let stopping = async {
+        world.script.hung().await;
+        shutdown.trigger();
+        shutdown.finished().await;
+    };
+    futures::join!(compactor.run(shutdown.clone()), stopping);
+    assert_eq!(live(&world).await, 3, "nothing lives of the job");
+    world.check(&node, &tenant("a")).await;
+
+    let shutdown = Shutdown::new();
+    let stopping = async {
+        world.pass(HOUR / 60).await;
+        shutdown.trigger();
+    };
+    futures::join!(compactor.run(shutdown.clone()), stopping);
+    assert_eq!(live(&world).await, 1);
     world.check(&node, &tenant("a")).await;
 }

@@ -4,6 +4,7 @@
 //! A client pushes and asks all the time while ingesters are killed and started again. What it was told is stored must be
 //! in every answer; where something cannot be asked, the answer must be an error.
 
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -246,7 +247,7 @@ impl<'a> Engine<'a> {
             spans_per_span_set: Some(0),
             range: None,
         };
-        match self.frontend.search(&[tenant.clone()], &request).await {
+        match self.frontend.search(slice::from_ref(tenant), &request).await {
             Ok(response) => {
                 let mut found: Vec<SpanName> = Vec::new();
                 for trace in &response.traces {
@@ -274,7 +275,7 @@ impl<'a> Engine<'a> {
         let id = must.iter().nth(place).map(|(trace, _)| trace.clone()).unwrap();
         let of_trace = must.into_iter().filter(|(trace, _)| *trace == id).collect();
         let trace_id: TraceId = id.parse().unwrap();
-        match self.frontend.trace(&[tenant.clone()], trace_id, None).await {
+        match self.frontend.trace(slice::from_ref(tenant), trace_id, None).await {
             Ok(found) if found.incomplete.is_empty() => {
                 let spans = found
                     .trace
@@ -307,10 +308,10 @@ async fn live(seed: u64, loses_one_of: u64) -> Vec<String> {
     let engine = Engine::new(&world, loses_one_of);
     // The order in which they are polled is fixed, unlike that of `tokio::join`.
     let (answered, (), (), ()) = futures::join!(
-        engine.ask(),
-        engine.send(),
-        engine.compact(),
-        engine.kill_again_and_again()
+        Box::pin(engine.ask()),
+        Box::pin(engine.send()),
+        Box::pin(engine.compact()),
+        Box::pin(engine.kill_again_and_again())
     );
     assert!(answered > 20, "only {answered} searches were answered");
     for tenant in &engine.tenants {
