@@ -61,26 +61,26 @@ fn add_table(scope: Scope, table: &AttributeTable, catalogue: &mut Catalogue) {
         match &column.values {
             ColumnValues::Int(values) => {
                 let values = counted(values.clone());
-                add_frequent(scope, key, values, |value| ValueView::Int(value), catalogue);
+                add_frequent(scope, key, &values, ValueView::Int, catalogue);
             }
             ColumnValues::Double(values) => {
                 let values = counted(values.iter().map(|value| value.to_bits()).collect());
                 add_frequent(
                     scope,
                     key,
-                    values,
+                    &values,
                     |bits| ValueView::Double(f64::from_bits(bits)),
                     catalogue,
                 );
             }
             ColumnValues::Bool(values) => {
-                add_frequent(scope, key, counted(values.clone()), ValueView::Bool, catalogue);
+                add_frequent(scope, key, &counted(values.clone()), ValueView::Bool, catalogue);
             }
             ColumnValues::Coded(coded) if matches!(column.kind, ValueKind::String | ValueKind::Array) => {
                 add_frequent(
                     scope,
                     key,
-                    used_words(coded),
+                    &used_words(coded),
                     |word| column.coded_view(word),
                     catalogue,
                 );
@@ -94,7 +94,7 @@ fn add_table(scope: Scope, table: &AttributeTable, catalogue: &mut Catalogue) {
 fn add_frequent<'a, T: Copy>(
     scope: Scope,
     key: &str,
-    values: Vec<(T, u64)>,
+    values: &[(T, u64)],
     view: impl Fn(T) -> ValueView<'a>,
     catalogue: &mut Catalogue,
 ) {

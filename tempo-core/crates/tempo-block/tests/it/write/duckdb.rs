@@ -16,7 +16,8 @@ use tempo_model::proto::trace::{ExportTraceServiceRequest, ResourceSpans, ScopeS
 use tempo_runtime::Environment;
 use ulid::Ulid;
 
-use super::{ARRIVAL, head_of, run};
+use super::{ARRIVAL, head_of};
+use crate::read::run;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/write/query.py");
 const TRACE: &str = "5b8efff798038103d269b633813fc60c";
