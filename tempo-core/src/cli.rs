@@ -5,6 +5,7 @@ mod check;
 mod delete;
 mod demo;
 mod engine;
+mod forget;
 mod inspect;
 mod opened;
 
@@ -44,6 +45,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Check(check::Check),
     Delete(delete::Delete),
+    Forget(forget::Forget),
     /// Print the version.
     Version,
 }
@@ -78,6 +80,7 @@ async fn subcommand(words: Vec<String>) -> anyhow::Result<()> {
         Command::Inspect(inspect) => inspect.run().await,
         Command::Check(check) => check.run().await,
         Command::Delete(delete) => delete.run().await,
+        Command::Forget(forget) => forget.run().await,
         Command::Version => {
             print_version();
             Ok(())

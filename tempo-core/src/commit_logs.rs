@@ -1,10 +1,10 @@
-//! The commit logs of all tenants as a process knows them, each opened once.
+//! The commit logs of all tenants and the log of WAL streams as a process knows them, each opened once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tempo_block::log::{CommitLog, LogError};
+use tempo_block::log::{CommitLog, LogError, StreamLog};
 use tempo_block::store::Store;
 use tempo_model::TenantId;
 use tempo_runtime::Environment;
@@ -16,6 +16,7 @@ pub struct CommitLogs {
     environment: Environment,
     store: Store,
     logs: Arc<Mutex<BTreeMap<TenantId, Arc<OnceCell<CommitLog>>>>>,
+    streams: Arc<OnceCell<StreamLog>>,
 }
 
 impl CommitLogs {
@@ -25,6 +26,7 @@ impl CommitLogs {
             environment,
             store,
             logs: Arc::default(),
+            streams: Arc::default(),
         }
     }
 
@@ -43,6 +45,12 @@ impl CommitLogs {
             self.forget(tenant, &cell);
         }
         opened
+    }
+
+    /// The log of WAL streams, read to its end when it is opened; follow it for what came later.
+    pub async fn streams(&self) -> Result<&StreamLog, LogError> {
+        let open = || StreamLog::open(&self.environment, &self.store);
+        self.streams.get_or_try_init(open).await
     }
 
     fn forget(&self, tenant: &TenantId, cell: &Arc<OnceCell<CommitLog>>) {

@@ -169,7 +169,9 @@ impl Frontend {
         );
         let (answers, effort) = self.ask(Operation::Search, tenants, &ask).await?;
         complete_only(&effort)?;
-        answers.into_iter().for_each(|answer| found.absorb(answer));
+        for answer in answers {
+            found.absorb(answer);
+        }
         let left_pad = tenants
             .iter()
             .any(|tenant| self.limits.of(tenant).read.left_pad_trace_ids);
@@ -196,7 +198,9 @@ impl Frontend {
             let answers;
             (answers, effort) = self.ask(Operation::Metadata, tenants, &ask).await?;
             complete_only(&effort)?;
-            answers.into_iter().for_each(|answer| names.absorb(answer));
+            for answer in answers {
+                names.absorb(answer);
+            }
         }
         Ok(tempopb::SearchTagsV2Response {
             scopes: names.finish(request.limit),
@@ -221,7 +225,9 @@ impl Frontend {
         let (answers, effort) = self.ask(Operation::Metadata, tenants, &ask).await?;
         complete_only(&effort)?;
         let mut values = TagValues::new(max_bytes);
-        answers.into_iter().for_each(|answer| values.absorb(answer));
+        for answer in answers {
+            values.absorb(answer);
+        }
         Ok(tempopb::SearchTagValuesV2Response {
             tag_values: values.finish(request.limit),
             metrics: Some(effort.into()),

@@ -176,15 +176,15 @@ mod tests {
     #[test]
     fn a_tenants_own_limits_come_before_everyones_and_the_defaults() {
         let limits = TenantLimits::default();
-        let file = PathBuf::from("overrides.yaml");
+        let file = Path::new("overrides.yaml");
         let text = "overrides: { a: { ingestion: { rate_limit_bytes: 1 } } }";
-        limits.replace(&file, &overrides(text)).unwrap();
+        limits.replace(file, &overrides(text)).unwrap();
         assert_eq!((rate(&limits, "a"), rate(&limits, "b")), (1, 30_000_000));
         let text = "overrides: { '*': { ingestion: { rate_limit_bytes: 2 } } }";
-        limits.replace(&file, &overrides(text)).unwrap();
+        limits.replace(file, &overrides(text)).unwrap();
         assert_eq!((rate(&limits, "a"), rate(&limits, "b")), (2, 2));
         let wrong = overrides("overrides: { a: { ingestion: { rate_limit_bytes: many } } }");
-        let error = limits.replace(&file, &wrong).unwrap_err().to_string();
+        let error = limits.replace(file, &wrong).unwrap_err().to_string();
         assert!(error.contains("tenant a"), "{error}");
         assert_eq!(rate(&limits, "a"), 2, "what was in effect stays");
     }

@@ -23,14 +23,13 @@ const KNOWN: [&str; 9] = [
 
 /// The TraceQL query of a request without `q`.
 pub(super) fn query(parameters: &Parameters) -> Result<String, Failure> {
-    let tags = match parameters.text("tags") {
-        Some(text) => logfmt(text)?,
-        None => {
-            let others = parameters.iter().filter(|(name, _)| !KNOWN.contains(name));
-            others
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect()
-        }
+    let tags = if let Some(text) = parameters.text("tags") {
+        logfmt(text)?
+    } else {
+        let others = parameters.iter().filter(|(name, _)| !KNOWN.contains(name));
+        others
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     };
     let mut filters: Vec<String> = tags.iter().map(|(key, value)| condition(key, value)).collect();
     for (name, operator) in [("minDuration", ">="), ("maxDuration", "<=")] {
@@ -108,13 +107,12 @@ fn logfmt(text: &str) -> Result<Vec<(String, String)>, Failure> {
         if key.is_empty() || key.contains([' ', '"']) {
             return Err(invalid());
         }
-        let (value, after) = match after.strip_prefix('"') {
-            Some(inside) => quoted_value(inside).ok_or_else(invalid)?,
-            None => {
-                let end = after.find(' ').unwrap_or(after.len());
-                let (value, after) = after.split_at(end);
-                (value.to_owned(), after)
-            }
+        let (value, after) = if let Some(inside) = after.strip_prefix('"') {
+            quoted_value(inside).ok_or_else(invalid)?
+        } else {
+            let end = after.find(' ').unwrap_or(after.len());
+            let (value, after) = after.split_at(end);
+            (value.to_owned(), after)
         };
         pairs.push((key.to_owned(), value));
         rest = after.trim_start();

@@ -202,7 +202,7 @@ mod tests {
 
     use super::*;
 
-    fn refused(request: SearchRequest) -> String {
+    fn refused(request: &SearchRequest) -> String {
         let settings = Settings::from(&Config::default());
         request
             .checked(&settings, settings.max_duration)
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn what_is_out_of_limits_is_refused_in_known_words() {
         let limit = |limit| {
-            refused(SearchRequest {
+            refused(&SearchRequest {
                 limit: Some(limit),
                 ..search("{}")
             })
@@ -231,9 +231,9 @@ mod tests {
             spans_per_span_set: Some(101),
             ..search("{}")
         };
-        assert_eq!(refused(spans), "spans per span set exceeds 100. received 101");
+        assert_eq!(refused(&spans), "spans per span set exceeds 100. received 101");
         let range = |start, end| {
-            refused(SearchRequest {
+            refused(&SearchRequest {
                 range: Some(SecondsRange { start, end }),
                 ..search("{}")
             })
@@ -250,9 +250,9 @@ mod tests {
 
     #[test]
     fn a_query_that_is_wrong_or_too_long_is_refused() {
-        assert!(refused(search("{ a")).starts_with("invalid TraceQL query: parse error at line 1, col "));
-        assert!(refused(search("{ span.a > `x` && 1 }")).starts_with("invalid TraceQL query: "));
-        assert!(refused(search(&"x".repeat(200_000))).contains("max_query_expression_size_bytes=131072"));
+        assert!(refused(&search("{ a")).starts_with("invalid TraceQL query: parse error at line 1, col "));
+        assert!(refused(&search("{ span.a > `x` && 1 }")).starts_with("invalid TraceQL query: "));
+        assert!(refused(&search(&"x".repeat(200_000))).contains("max_query_expression_size_bytes=131072"));
     }
 
     #[test]

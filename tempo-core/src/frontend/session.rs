@@ -9,13 +9,14 @@
 //! span is looked at once, whatever is flushed or compacted meanwhile.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tempo_block::log::{Blocks, CommitLog, Snapshot};
+use tempo_block::log::{Blocks, CommitLog, Snapshot, StreamState, Streams};
 use tempo_block::meta::BlockMeta;
 use tempo_model::TenantId;
 use tempo_runtime::ring;
@@ -62,6 +63,8 @@ pub(super) enum Broken {
     MovedOn(u64),
     /// A block is not there any more: read the log again and begin anew.
     Gone(Ulid),
+    /// Streams that may hold more than blocks do, and that no ingester answered for.
+    Unanswered(BTreeSet<Ulid>),
     /// The query failed.
     Failed(QueryError),
 }
@@ -121,6 +124,9 @@ pub(super) struct Session<'a> {
     frontend: &'a Frontend,
     tenant: &'a TenantId,
     snapshot: Arc<Snapshot<Blocks>>,
+    streams: Arc<Snapshot<Streams>>,
+    /// Streams that nobody answered for in an earlier try: their ingesters are not just about to end.
+    lost_sight_of: BTreeSet<Ulid>,
     effort: Effort,
 }
 
@@ -131,10 +137,18 @@ impl Frontend {
         tenant: &TenantId,
         question: &A,
     ) -> Result<Answered<A::Answer>, QueryError> {
-        let log = self.logs.get(tenant).await?;
-        log.follow().await?;
+        let (log, streams) = tokio::try_join!(self.logs.get(tenant), self.logs.streams())?;
+        tokio::try_join!(log.follow(), streams.follow())?;
+        let mut lost_sight_of = BTreeSet::new();
         for _ in 0..MAX_PLANS {
-            let mut session = Session::new(self, tenant, &log);
+            let mut session = Session {
+                frontend: self,
+                tenant,
+                snapshot: log.snapshot(),
+                streams: streams.snapshot(),
+                lost_sight_of: std::mem::take(&mut lost_sight_of),
+                effort: Effort::default(),
+            };
             match question.ask(&mut session).await {
                 Ok(answer) => {
                     return Ok(Answered {
@@ -145,6 +159,10 @@ impl Frontend {
                 Err(Broken::Failed(error)) => return Err(error),
                 Err(Broken::MovedOn(position)) => drop(log.at_least(position).await?),
                 Err(Broken::Gone(block)) => follow_past(&log, session.snapshot.position, block).await?,
+                Err(Broken::Unanswered(epochs)) => {
+                    tokio::try_join!(log.follow(), streams.follow())?;
+                    lost_sight_of = epochs;
+                }
             }
         }
         Err(QueryError::unavailable(format!(
@@ -180,15 +198,6 @@ impl Frontend {
 }
 
 impl<'a> Session<'a> {
-    fn new(frontend: &'a Frontend, tenant: &'a TenantId, log: &CommitLog) -> Self {
-        Self {
-            frontend,
-            tenant,
-            snapshot: log.snapshot(),
-            effort: Effort::default(),
-        }
-    }
-
     /// The blocks live at the position that `wanted` leaves, newest first.
     pub(super) fn blocks(&self, wanted: impl Fn(&BlockMeta) -> bool) -> Vec<Arc<BlockMeta>> {
         let live = self.snapshot.state.live();
@@ -201,8 +210,35 @@ impl<'a> Session<'a> {
     pub(super) async fn recent(&mut self, query: &Query, parts: &mut impl Combine) -> Result<(), Broken> {
         let request = self.request(query, Bytes::new());
         let key = ring::key_of_name(self.tenant.as_str());
-        let answered = self.frontend.job(key, request).await?;
-        self.add(None, answered, parts)
+        let mut answered = self.frontend.job(key, request).await?;
+        let streams = std::mem::take(&mut answered.streams);
+        self.add(None, answered, parts)?;
+        self.check_streams(&streams)
+    }
+
+    /// Every stream that may hold more than blocks do must have been answered for. One that was not is looked for once
+    /// more, as an ingester that ends in order leaves nothing behind; then the answer says what it may lack.
+    fn check_streams(&mut self, answered: &[String]) -> Result<(), Broken> {
+        let answered: BTreeSet<Ulid> = answered.iter().filter_map(|epoch| epoch.parse().ok()).collect();
+        let (streams, blocks) = (&self.streams.state, &self.snapshot.state);
+        let unanswered = unanswered(streams, blocks, self.tenant, &answered);
+        if !unanswered.iter().all(|epoch| self.lost_sight_of.contains(epoch)) {
+            return Err(Broken::Unanswered(unanswered));
+        }
+        for epoch in unanswered {
+            let stream = self.streams.state.get(epoch);
+            let address = stream
+                .and_then(|stream| stream.replicas.first())
+                .map(|replica| replica.address.as_str());
+            let place = address
+                .filter(|address| !address.is_empty())
+                .unwrap_or("an ingester");
+            self.effort.lacks(&format!(
+                "{place} does not answer for WAL stream {epoch}; start it again, or run `tempo forget {epoch}` when its \
+                 disk is lost"
+            ));
+        }
+        Ok(())
     }
 
     /// Asks `query` of all of `blocks`, which are newest first, until the rest is settled.
@@ -276,6 +312,7 @@ impl<'a> Session<'a> {
             moved_to,
             incomplete,
             block_gone,
+            streams: _,
         } = answered;
         match part {
             Some(block) if block_gone => return Err(Broken::Gone(block)),
@@ -307,4 +344,77 @@ async fn follow_past(log: &CommitLog, position: u64, block: Ulid) -> Result<(), 
             log.tenant()
         ),
     ))
+}
+
+/// The streams that may hold records of a tenant that are in no block, but for those that were answered for. Pure.
+fn unanswered(
+    streams: &Streams,
+    blocks: &Blocks,
+    tenant: &TenantId,
+    answered: &BTreeSet<Ulid>,
+) -> BTreeSet<Ulid> {
+    let holds_more = |epoch: Ulid, state: &StreamState| match state {
+        StreamState::Open => true,
+        StreamState::Lost => false,
+        StreamState::Closed { ends } => {
+            let end = ends.get(tenant.as_str()).copied().unwrap_or_default();
+            end > 0
+                && !blocks
+                    .covered(epoch)
+                    .is_some_and(|covered| covered.covers(0..end))
+        }
+    };
+    let of_stream = streams
+        .iter()
+        .filter(|(epoch, stream)| holds_more(*epoch, &stream.state));
+    of_stream
+        .map(|(epoch, _)| epoch)
+        .filter(|epoch| !answered.contains(epoch))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tempo_block::log::{Cover, Fold, StreamChange, Transaction};
+
+    use super::*;
+
+    #[test]
+    fn a_stream_that_may_hold_more_must_be_answered_for() {
+        let tenant = TenantId::single();
+        let mut streams = Streams::default();
+        for (position, epoch) in [(1, 1), (2, 2), (3, 3), (4, 4)] {
+            let open = StreamChange::Open {
+                epoch: Ulid(epoch),
+                replicas: Vec::new(),
+            };
+            streams.apply(position, &open);
+        }
+        streams.apply(5, &StreamChange::close(Ulid(2), [(tenant.clone(), 10)]));
+        streams.apply(6, &StreamChange::close(Ulid(3), [("other".parse().unwrap(), 10)]));
+        streams.apply(7, &StreamChange::Lost { epoch: Ulid(4) });
+        let covering = |end: u64| {
+            let mut blocks = Blocks::default();
+            let cover = Cover {
+                stream: Ulid(2),
+                ranges: (0..end).into(),
+            };
+            blocks.apply(
+                1,
+                &Transaction {
+                    covers: vec![cover],
+                    ..Transaction::default()
+                },
+            );
+            blocks
+        };
+        let of = |blocks: &Blocks, answered: &[u128]| {
+            let answered = answered.iter().map(|epoch| Ulid(*epoch)).collect();
+            let missing = unanswered(&streams, blocks, &tenant, &answered);
+            missing.into_iter().map(|epoch| epoch.0).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&covering(9), &[]), [1, 2]);
+        assert_eq!(of(&covering(10), &[]), [1]);
+        assert_eq!(of(&covering(10), &[1]), [0_u128; 0]);
+    }
 }

@@ -146,7 +146,9 @@ impl TagValues {
 
     /// Adds what others know.
     pub(super) fn absorb(&mut self, other: Self) {
-        other.values.into_iter().for_each(|value| self.insert(value));
+        for value in other.values {
+            self.insert(value);
+        }
     }
 
     /// The values, sorted; at most `limit` (0 is all).
@@ -176,7 +178,9 @@ impl TagValues {
 
 impl Combine for TagValues {
     fn add(&mut self, _part: Part, partial: Partial) {
-        partial.values.into_iter().for_each(|value| self.insert(value));
+        for value in partial.values {
+            self.insert(value);
+        }
     }
 
     fn is_settled(&self, _block: &BlockMeta) -> bool {

@@ -23,6 +23,7 @@ fn join<'a>(
 ) -> Result<JobResponse, CallError> {
     let mut joined = Partial::default();
     let mut moved_to = 0;
+    let mut streams = Vec::new();
     let mut missing = Vec::new();
     let mut asked = 0;
     for (ingester, answer) in answers {
@@ -30,8 +31,12 @@ fn join<'a>(
         match answer {
             Ok(RecentResponse {
                 partial: Some(partial),
+                streams: answered,
                 ..
-            }) => add(&mut joined, partial),
+            }) => {
+                add(&mut joined, partial);
+                streams.extend(answered);
+            }
             Ok(moved) => moved_to = moved_to.max(moved.moved_to),
             Err(error) if error.is_retryable() => missing.push(format!("{ingester}: {error}")),
             Err(error) => return Err(error),
@@ -49,6 +54,7 @@ fn join<'a>(
     Ok(JobResponse {
         partial: Some(joined),
         incomplete: missing.join("; "),
+        streams,
         ..JobResponse::default()
     })
 }

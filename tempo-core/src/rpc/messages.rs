@@ -247,4 +247,7 @@ pub struct JobResponse {
     /// The block is not there any more: read the log again.
     #[prost(bool, tag = "4")]
     pub block_gone: bool,
+    /// The streams that the asked ingesters answered for, as text ULIDs.
+    #[prost(string, repeated, tag = "5")]
+    pub streams: Vec<String>,
 }

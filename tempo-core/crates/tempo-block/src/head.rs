@@ -291,7 +291,7 @@ fn is_full(rows: usize, columns: usize) -> bool {
 }
 
 /// An id of `N` bytes: the last ones of longer ids, zeros before shorter ones.
-fn right_aligned<const N: usize>(id: &[u8]) -> [u8; N] {
+pub(crate) fn right_aligned<const N: usize>(id: &[u8]) -> [u8; N] {
     let mut aligned = [0; N];
     for (to, from) in aligned.iter_mut().rev().zip(id.iter().rev()) {
         *to = *from;

@@ -35,6 +35,9 @@ pub(super) struct Waterfall {
     pub(super) left_out: usize,
 }
 
+/// Keys and values of attributes.
+type Pairs = Vec<(String, String)>;
+
 /// A span.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Row {
@@ -51,10 +54,10 @@ pub(super) struct Row {
     /// How wide its bar is, in percent of the trace.
     pub(super) width: f64,
     pub(super) span_id: String,
-    pub(super) attributes: Vec<(String, String)>,
-    pub(super) resource: Vec<(String, String)>,
+    pub(super) attributes: Pairs,
+    pub(super) resource: Pairs,
     /// When, since the span's start, what, and with which attributes.
-    pub(super) events: Vec<(String, String, Vec<(String, String)>)>,
+    pub(super) events: Vec<(String, String, Pairs)>,
     /// Trace and span.
     pub(super) links: Vec<(String, String)>,
 }
@@ -99,7 +102,7 @@ impl Waterfall {
             spans: spans.len(),
             errors: spans.iter().filter(is_error).count(),
             rows: rows.collect(),
-            marks: (0..=4).map(|quarter| short(length / 4 * quarter)).collect(),
+            marks: (0..4).map(|quarter| short(length / 4 * quarter)).collect(),
             left_out: spans.len().saturating_sub(MAX_ROWS),
             services: colours
                 .into_iter()
@@ -178,9 +181,9 @@ fn order(spans: &[Known<'_>]) -> Vec<(usize, usize)> {
     roots.sort_by_key(|place| Reverse((start(place), *place)));
     stack.extend(roots.into_iter().map(|place| (place, 0)));
     let mut order = Vec::with_capacity(spans.len());
-    let mut placed = HashSet::new();
+    let mut done = HashSet::new();
     while let Some((place, depth)) = stack.pop() {
-        if !placed.insert(place) {
+        if !done.insert(place) {
             continue;
         }
         order.push((place, depth));
@@ -249,7 +252,7 @@ fn kind(number: i32) -> &'static str {
     }
 }
 
-fn pairs(attributes: &[KeyValue]) -> Vec<(String, String)> {
+fn pairs(attributes: &[KeyValue]) -> Pairs {
     let text = |value: &Option<AnyValue>| value.as_ref().map(text).unwrap_or_default();
     attributes
         .iter()
@@ -282,18 +285,9 @@ fn text(value: &AnyValue) -> String {
 
 /// A duration in about three digits.
 pub(super) fn short(nanos: u64) -> String {
-    let unit = match nanos {
-        0..1_000_000 => 1_000,
-        1_000_000..1_000_000_000 => 10_000,
-        1_000_000_000..60_000_000_000 => 10_000_000,
-        _ => 1_000_000_000,
-    };
-    let rounded = if nanos < 1_000 {
-        nanos
-    } else {
-        (nanos + unit / 2) / unit * unit
-    };
-    go_duration(rounded as i64)
+    let digits = nanos.checked_ilog10().unwrap_or_default();
+    let unit = 10_u64.pow(digits.saturating_sub(2));
+    go_duration((nanos.saturating_add(unit / 2) / unit * unit) as i64)
 }
 
 #[cfg(test)]
@@ -382,9 +376,9 @@ mod tests {
         for (nanos, text) in [
             (0, "0s"),
             (999, "999ns"),
-            (12_345, "12µs"),
+            (12_345, "12.3µs"),
             (1_234_567, "1.23ms"),
-            (61_500_000_000, "1m2s"),
+            (61_500_000_000, "1m1.5s"),
         ] {
             assert_eq!(short(nanos), text);
         }

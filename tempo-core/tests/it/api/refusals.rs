@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::json;
+use tempo_block::log::{Replica, StreamChange, StreamLog};
 use tempo_config::Config;
 use tempo_core::rpc::messages::{PushRequest, PushResponse, RecentRequest, RecentResponse};
 use tempo_core::rpc::peers::Peer;
 use tempo_core::rpc::{CallError, IngesterApi};
 use tempo_receiver::ErrorKind;
+use ulid::Ulid;
 
 use super::several_parts::span;
 use super::stack::Stack;
@@ -186,6 +188,38 @@ async fn an_answer_that_may_lack_something_says_so() {
             answer.text()
         );
     }
+}
+
+#[tokio::test]
+async fn a_dead_ingester_is_missed_until_it_is_given_up() {
+    let stack = Stack::start(&Config::default()).await;
+    stack.push(None, &span("shop", 7, 1, None, 1)).await.unwrap();
+    let log = StreamLog::open(&stack.environment, &stack.store).await.unwrap();
+    let epoch = Ulid(42);
+    let replica = Replica {
+        disk: Ulid(1),
+        address: "10.0.0.9:9095".to_owned(),
+    };
+    let open = StreamChange::Open {
+        epoch,
+        replicas: vec![replica],
+    };
+    log.commit(open).await.unwrap();
+    let missed = stack.get("/api/search?q={}").await;
+    assert_eq!(missed.status.as_u16(), 503);
+    for words in [
+        "10.0.0.9:9095 does not answer",
+        "`tempo forget 0000000000000000000000001A`",
+    ] {
+        assert!(missed.text().contains(words), "{}", missed.text());
+    }
+    assert_eq!(
+        stack.get("/api/v2/traces/7").await.json()["status"],
+        json!("PARTIAL")
+    );
+    log.commit(StreamChange::Lost { epoch }).await.unwrap();
+    assert_eq!(stack.get("/api/search?q={}").await.status.as_u16(), 200);
+    assert_eq!(stack.get("/api/traces/7").await.status.as_u16(), 200);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use prost::Message;
 use serde_json::Value;
 use tempo_block::read::Reader;
-use tempo_block::store;
+use tempo_block::store::{self, Store};
 use tempo_config::Config;
 use tempo_core::api;
 use tempo_core::commit_logs::CommitLogs;
@@ -32,6 +32,8 @@ use tower::ServiceExt;
 
 /// All roles.
 pub(crate) struct Stack {
+    pub(crate) environment: Environment,
+    pub(crate) store: Store,
     pub(crate) ingester: Ingester,
     distributor: Distributor,
     router: Router,
@@ -93,23 +95,26 @@ impl Stack {
         };
         let frontend = Frontend::new(
             environment.clone(),
-            CommitLogs::new(environment.clone(), store),
+            CommitLogs::new(environment.clone(), Arc::clone(&store)),
             Peers::fixed(vec![querier]),
             limits.clone(),
             frontend::Settings::from(config),
             &registry,
         );
+        let distributor = Distributor::new(
+            environment.clone(),
+            tenancy,
+            limits,
+            Peers::fixed(vec![real]),
+            Members::fixed(Vec::new()),
+            distributor::Settings::from(config),
+            &registry,
+        );
         Self {
+            environment,
+            store,
             ingester,
-            distributor: Distributor::new(
-                environment,
-                tenancy,
-                limits,
-                Peers::fixed(vec![real]),
-                Members::fixed(Vec::new()),
-                distributor::Settings::from(config),
-                &registry,
-            ),
+            distributor,
             router: api::router(Arc::new(frontend), tenancy, &api::Settings::from(config)),
         }
     }
@@ -165,7 +170,11 @@ fn encoded(uri: &str) -> String {
         None => uri.bytes().map(escape).collect(),
         Some((before, query)) => {
             let (query, after) = query.rsplit_once('}').unwrap_or((query, ""));
-            let query: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let query = query
+                .bytes()
+                .map(|byte| format!("%{byte:02X}"))
+                .collect::<Vec<_>>()
+                .concat();
             format!(
                 "{}q=%7B{query}%7D{}",
                 before,

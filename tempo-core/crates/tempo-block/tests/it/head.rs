@@ -1,6 +1,6 @@
 //! The head: what it gives back, what the evaluator sees of it, and what does not disturb it.
 
-mod model;
+pub(crate) mod model;
 
 use std::sync::Arc;
 

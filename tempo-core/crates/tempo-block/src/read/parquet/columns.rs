@@ -8,6 +8,7 @@ use tempo_traceql::columns::{Column, Field, Part, Rows, Selection, Values};
 
 use super::arrays::{Texts, binary, booleans, fixed, numbers};
 use super::leaf::Leaf;
+use crate::head::right_aligned;
 use crate::schema::ValueKind;
 
 /// A column of one part.
@@ -85,9 +86,9 @@ fn statuses(leaf: &Leaf, selection: Selection<'_>) -> Option<Column> {
     Some(column(chosen.rows, values))
 }
 
-/// A code of OTLP; those that nobody knows are told apart from the known ones and not from each other.
+/// A code of OTLP; those that cannot be one count as unset.
 fn small(code: i32) -> u8 {
-    u8::try_from(code).unwrap_or(u8::MAX)
+    u8::try_from(code).unwrap_or_default()
 }
 
 fn span_ids(leaf: &Leaf, chosen: &Chosen) -> Option<Vec<[u8; 8]>> {
@@ -134,17 +135,12 @@ fn of_entries(field: &Field, leaf: &Leaf, selection: Selection<'_>) -> Option<Co
     Some(column(chosen.rows, values))
 }
 
-/// Ids of links, which may be of any length: the last bytes of longer ones, zeros before shorter ones.
+/// Ids of links, which may be of any length.
 fn ids<const N: usize>(leaf: &Leaf, chosen: &Chosen) -> Option<Vec<[u8; N]>> {
     let ids = binary(&leaf.values)?;
     let id = |place: &u32| {
-        let mut aligned = [0; N];
         let place = *place as usize;
-        let received = if place < ids.len() { ids.value(place) } else { &[] };
-        for (to, from) in aligned.iter_mut().rev().zip(received.iter().rev()) {
-            *to = *from;
-        }
-        aligned
+        right_aligned(if place < ids.len() { ids.value(place) } else { &[] })
     };
     Some(chosen.indexes.iter().flatten().map(id).collect())
 }

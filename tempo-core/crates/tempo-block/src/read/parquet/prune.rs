@@ -49,20 +49,20 @@ fn intrinsic_field(group: &ParquetRowGroup, field: &Field, condition: &Condition
     match (&condition.operand, field) {
         (Static::String(_), _) => may_hold_text(group, leaf, condition),
         (Static::Status(status), Field::Status) => {
-            // Absent is unset, and statistics do not count what is absent.
-            *status as i32 == 0
-                || condition.operator != Operator::Equal
-                || may_hold_number(group, leaf, condition.operator, f64::from(*status as i32))
+            may_hold_code(group, leaf, condition.operator, *status as i32)
         }
-        (Static::Kind(kind), Field::Kind) => {
-            condition.operator != Operator::Equal
-                || may_hold_number(group, leaf, condition.operator, f64::from(*kind as i32))
-        }
+        (Static::Kind(kind), Field::Kind) => may_hold_code(group, leaf, condition.operator, *kind as i32),
         (operand, Field::Duration) => operand
             .as_number()
             .is_none_or(|operand| may_hold_number(group, leaf, condition.operator, operand)),
         _ => true,
     }
+}
+
+/// Statuses and kinds. Zero is also what is absent, and codes that cannot be any.
+fn may_hold_code(group: &ParquetRowGroup, leaf: LeafNumber, operator: Operator, code: i32) -> bool {
+    let is_told = code != 0 && operator == Operator::Equal;
+    !is_told || may_hold_number(group, leaf, operator, f64::from(code))
 }
 
 fn attribute(group: &ParquetRowGroup, scope: Scope, key: &str, condition: &Condition) -> bool {

@@ -21,6 +21,7 @@ use super::files::Files;
 use super::leaf::{Chunk, Leaf};
 use super::parents::parents;
 use super::prune;
+use crate::head::right_aligned;
 use crate::read::evaluate::NotLoaded;
 use crate::read::memory::MemoryPermit;
 use crate::read::{ReadError, RowGroup, Wanted};
@@ -185,7 +186,7 @@ impl ParquetRowGroup {
             match *parents.get(row as usize)? {
                 ROOT => None,
                 parent if (parent as usize) < self.rows => own?.value(parent as usize).try_into().ok(),
-                _ => received?.value(row as usize).try_into().ok(),
+                _ => Some(right_aligned(received?.value(row as usize))),
             }
         };
         let with_id = |row: u32| Some((row, id_of(row)?));

@@ -37,7 +37,7 @@ fn rows_of(resource_spans: &[ResourceSpans]) -> Vec<Row> {
 }
 
 /// Calls `change` with every attribute that is not inside a value.
-pub(super) fn each_attribute(request: &mut ExportTraceServiceRequest, change: impl Fn(&mut KeyValue)) {
+pub(crate) fn each_attribute(request: &mut ExportTraceServiceRequest, change: impl Fn(&mut KeyValue)) {
     for of_resource in &mut request.resource_spans {
         let resource = of_resource.resource.iter_mut();
         resource
@@ -59,13 +59,13 @@ pub(super) fn each_attribute(request: &mut ExportTraceServiceRequest, change: im
 
 /// Spans with all that they came with, in a form and an order that do not depend on how they were grouped, nor on the
 /// order of different keys.
-pub(super) fn spans_of(resource_spans: &[ResourceSpans]) -> Vec<Vec<u8>> {
+pub(crate) fn spans_of(resource_spans: &[ResourceSpans]) -> Vec<Vec<u8>> {
     let mut spans: Vec<Vec<u8>> = rows_of(resource_spans).into_iter().map(encoded).collect();
     spans.sort();
     spans
 }
 
-pub(super) fn spans_of_trace(requests: &[ExportTraceServiceRequest], id: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn spans_of_trace(requests: &[ExportTraceServiceRequest], id: &[u8]) -> Vec<Vec<u8>> {
     let rows = requests
         .iter()
         .flat_map(|request| rows_of(&request.resource_spans));
@@ -133,24 +133,24 @@ fn kind(attribute: &KeyValue) -> u8 {
 type Found = (u32, u32, bool, String);
 
 /// All spans of some requests, in order.
-pub(super) struct Model {
+pub(crate) struct Model {
     rows: Vec<Row>,
 }
 
 impl Model {
-    pub(super) fn new(requests: &[ExportTraceServiceRequest]) -> Self {
+    pub(crate) fn new(requests: &[ExportTraceServiceRequest]) -> Self {
         let rows = requests
             .iter()
             .flat_map(|request| rows_of(&request.resource_spans));
         Self { rows: rows.collect() }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
 
     /// All fields that a batch may be asked for, and one that no span has.
-    pub(super) fn fields(&self) -> Vec<Field> {
+    pub(crate) fn fields(&self) -> Vec<Field> {
         let mut fields = vec![
             Field::Start,
             Field::Duration,
@@ -180,7 +180,7 @@ impl Model {
         sets.flatten().map(|attribute| attribute.key.clone()).collect()
     }
 
-    pub(super) fn expected(&self, field: &Field, selection: Selection<'_>) -> Vec<Found> {
+    pub(crate) fn expected(&self, field: &Field, selection: Selection<'_>) -> Vec<Found> {
         let mut found: Vec<Found> = selected(selection, self.len())
             .into_iter()
             .flat_map(|number| {
@@ -195,7 +195,7 @@ impl Model {
     }
 
     /// Checks everything but columns.
-    pub(super) fn check_tables(&self, batch: &dyn SpanBatch) {
+    pub(crate) fn check_tables(&self, batch: &dyn SpanBatch) {
         for scope in Scope::ALL {
             let keys = batch.attribute_keys(scope).unwrap();
             assert_eq!(keys.len(), self.keys(scope).len());
@@ -247,7 +247,7 @@ impl Model {
     }
 
     /// For every attribute value and every name, conditions that its span satisfies.
-    pub(super) fn satisfied_conditions(&self) -> Vec<Condition> {
+    pub(crate) fn satisfied_conditions(&self) -> Vec<Condition> {
         let mut conditions = Vec::new();
         let mut add = |attribute: &Attribute, operator, operand| {
             conditions.push(Condition {
@@ -435,7 +435,7 @@ fn selected(selection: Selection<'_>, length: usize) -> Vec<u32> {
 }
 
 /// The values of a column in any order, but those of one array or key in theirs.
-pub(super) fn values(column: &Column, selection: Selection<'_>, length: usize) -> Vec<Found> {
+pub(crate) fn values(column: &Column, selection: Selection<'_>, length: usize) -> Vec<Found> {
     let mut found = Vec::new();
     for part in &column.parts {
         let texts = texts_of(&part.values);
@@ -453,7 +453,7 @@ pub(super) fn values(column: &Column, selection: Selection<'_>, length: usize) -
 }
 
 /// Checks that parts are as the contract says, whatever they hold.
-pub(super) fn check_shape(column: &Column, selection: Selection<'_>, length: usize) {
+pub(crate) fn check_shape(column: &Column, selection: Selection<'_>, length: usize) {
     for part in &column.parts {
         let of_rows = match &part.rows {
             Rows::Dense => selected(selection, length),
