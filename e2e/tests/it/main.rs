@@ -2,6 +2,7 @@
 
 mod arrows;
 mod kills;
+mod licences;
 mod minio;
 mod quickstart;
 mod standalone;
