@@ -37,15 +37,23 @@ pub(super) struct Leaf<'a> {
     pub(super) values: Values<'a>,
 }
 
+/// How hard zstd tries on data pages: 6 would save one byte in a hundred for a quarter more time.
+const DATA_LEVEL: i32 = 3;
+/// How hard it tries on dictionaries, which are few bytes with much in common.
+const DICTIONARY_LEVEL: i32 = 6;
+
 /// Compresses pages.
 pub(super) struct PageCompressor {
-    zstd: zstd::bulk::Compressor<'static>,
+    data: zstd::bulk::Compressor<'static>,
+    dictionaries: zstd::bulk::Compressor<'static>,
 }
 
 impl PageCompressor {
-    pub(super) fn new(level: i32) -> std::io::Result<Self> {
-        let zstd = zstd::bulk::Compressor::new(level)?;
-        Ok(Self { zstd })
+    pub(super) fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            data: zstd::bulk::Compressor::new(DATA_LEVEL)?,
+            dictionaries: zstd::bulk::Compressor::new(DICTIONARY_LEVEL)?,
+        })
     }
 }
 
@@ -194,9 +202,16 @@ impl<'a> Pages<'a> {
         }
     }
 
-    fn compress(&mut self, page: &[u8]) -> Result<Bytes, ParquetError> {
+    fn compress_data(&mut self, page: &[u8]) -> Result<Bytes, ParquetError> {
         Ok(match &mut self.compressor {
-            Some(compressor) => compressor.zstd.compress(page)?.into(),
+            Some(compressor) => compressor.data.compress(page)?.into(),
+            None => Bytes::copy_from_slice(page),
+        })
+    }
+
+    fn compress_dictionary(&mut self, page: &[u8]) -> Result<Bytes, ParquetError> {
+        Ok(match &mut self.compressor {
+            Some(compressor) => compressor.dictionaries.compress(page)?.into(),
             None => Bytes::copy_from_slice(page),
         })
     }
@@ -215,7 +230,7 @@ impl<'a> Pages<'a> {
         entries: usize,
     ) -> Result<(), ParquetError> {
         let compressed = Page::DictionaryPage {
-            buf: self.compress(page)?,
+            buf: self.compress_dictionary(page)?,
             num_values: entries as u32,
             encoding: Encoding::PLAIN,
             is_sorted: false,
@@ -235,7 +250,7 @@ impl<'a> Pages<'a> {
         encoding: Encoding,
     ) -> Result<(), ParquetError> {
         let compressed = Page::DataPage {
-            buf: self.compress(page)?,
+            buf: self.compress_data(page)?,
             num_values: entries as u32,
             encoding,
             def_level_encoding: Encoding::RLE,

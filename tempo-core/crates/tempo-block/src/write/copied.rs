@@ -11,7 +11,7 @@ use tempo_traceql::ast::Scope;
 
 use super::attributes::{AttributePlan, no_values};
 use super::chunk::{self, Chunk, Leaf, PageCompressor, Values};
-use super::row_group::{COMPRESSION_LEVEL, EncodedRowGroup};
+use super::row_group::EncodedRowGroup;
 use crate::schema::{AttributeColumn, RowGroupMetadata, intrinsic_columns, traces};
 
 /// A row group and its trace table as they lie in their files.
@@ -52,7 +52,7 @@ pub(super) fn spans(
     plan: &AttributePlan,
     schema: &SchemaDescriptor,
 ) -> Result<EncodedRowGroup, ParquetError> {
-    let mut compressor = PageCompressor::new(COMPRESSION_LEVEL)?;
+    let mut compressor = PageCompressor::new()?;
     let mut chunks = Vec::with_capacity(schema.num_columns());
     let mut checksums = Vec::with_capacity(schema.num_columns());
     for (descriptor, taken) in schema.columns().iter().zip(taken(raw, plan, schema)) {
@@ -83,7 +83,7 @@ pub(super) fn traces(
     number: usize,
     schema: &SchemaDescriptor,
 ) -> Result<Vec<Chunk>, ParquetError> {
-    let mut compressor = PageCompressor::new(COMPRESSION_LEVEL)?;
+    let mut compressor = PageCompressor::new()?;
     let mut chunks = Vec::with_capacity(raw.traces.len());
     for (descriptor, old) in schema.columns().iter().zip(&raw.traces) {
         let mut chunk = if descriptor.name() == traces::ROW_GROUP {

@@ -11,9 +11,6 @@ use super::{WriteError, columns, lists};
 use crate::head::segment::Times;
 use crate::schema::RowGroupMetadata;
 
-/// How hard zstd tries: 6 would save one byte in a hundred for a quarter more time.
-pub(super) const COMPRESSION_LEVEL: i32 = 3;
-
 /// The column chunks of a row group, one after the other in the order of the schema.
 pub(super) struct Chunks {
     columns: std::vec::IntoIter<ColumnDescPtr>,
@@ -28,7 +25,7 @@ impl Chunks {
         Ok(Self {
             columns: schema.columns().to_vec().into_iter(),
             rows,
-            compressor: PageCompressor::new(COMPRESSION_LEVEL)?,
+            compressor: PageCompressor::new()?,
             encoded: Vec::new(),
         })
     }

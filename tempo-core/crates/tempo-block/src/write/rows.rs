@@ -75,15 +75,15 @@ impl<'a> Rows<'a> {
 
     /// Takes the rows trace by trace, in pre-order.
     fn take(&mut self, source: &'a Source) {
-        let mut part_of: HashMap<usize, usize> = HashMap::new();
+        let mut part_of = vec![None; source.snapshot.segments.len()];
         for (trace_ord, trace) in (0..).zip(&self.traces) {
             let mut places = Vec::new();
             let mut spans = Vec::new();
             for (number, row) in source.rows_of(*trace) {
-                let Some(segment) = source.segment(number) else {
+                let (Some(segment), Some(part)) = (source.segment(number), part_of.get_mut(number)) else {
                     continue;
                 };
-                let part = *part_of.entry(number).or_insert_with(|| {
+                let part = *part.get_or_insert_with(|| {
                     self.parts.push(Part {
                         segment,
                         destinations: Vec::new(),
@@ -179,12 +179,14 @@ impl<'a> Rows<'a> {
     fn ordinals(&self, numbers: impl Fn(&Segment) -> &Vec<u32>) -> Ordinals {
         let mut ordinals = Ordinals::default();
         let mut known: HashMap<u32, u32> = HashMap::new();
-        for number in self.each(|segment, place| at(numbers(segment), place.row)) {
+        let numbers = self.each(|segment, place| at(numbers(segment), place.row));
+        for run in numbers.chunk_by(|one, next| one == next) {
+            let number = at(run, 0);
             let ordinal = *known.entry(number).or_insert_with(|| {
                 ordinals.numbers.push(number as usize);
                 ordinals.numbers.len() as u32 - 1
             });
-            ordinals.of_rows.push(ordinal);
+            ordinals.of_rows.extend(run.iter().map(|_| ordinal));
         }
         ordinals
     }

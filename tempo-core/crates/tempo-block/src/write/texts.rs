@@ -1,4 +1,4 @@
-//! Dictionaries of several segments as one, which has the words that are used in the order of their first use.
+//! Dictionaries of several segments as one, which has the words that are used.
 
 use std::collections::HashMap;
 
@@ -67,11 +67,20 @@ impl<'a> Texts<'a> {
         self.codes
     }
 
-    /// As the values of a column.
+    /// As the values of a column. The words are sorted, as they compress better so.
     pub(super) fn into_values(self) -> Values<'a> {
+        let mut sorted: Vec<(&[u8], u32)> = self.words.iter().copied().zip(0..).collect();
+        sorted.sort_unstable();
+        let mut places = vec![0; sorted.len()];
+        for (place, (_, code)) in (0..).zip(&sorted) {
+            if let Some(of_code) = places.get_mut(*code as usize) {
+                *of_code = place;
+            }
+        }
+        let place = |code: u32| places.get(code as usize).copied().unwrap_or_default();
         Values::Coded {
-            codes: self.codes,
-            words: self.words,
+            codes: self.codes.into_iter().map(place).collect(),
+            words: sorted.into_iter().map(|(word, _)| word).collect(),
         }
     }
 }
