@@ -179,11 +179,16 @@ impl Catalogue {
     /// Keeps the file small where there are many keys.
     fn trim(&mut self) {
         let keys: usize = self.scopes.values().map(BTreeMap::len).sum();
-        let most = (MAX_VALUES / keys.max(1)).clamp(1, MAX_VALUES_OF_KEY);
+        let most = kept_values(keys);
         for key in self.scopes.values_mut().flat_map(BTreeMap::values_mut) {
             key.trim(most);
         }
     }
+}
+
+/// How many values are kept of each of so many keys.
+pub(crate) fn kept_values(keys: usize) -> usize {
+    (MAX_VALUES / keys.max(1)).clamp(1, MAX_VALUES_OF_KEY)
 }
 
 fn not_a_catalogue(file: &[u8]) -> CatalogueError {

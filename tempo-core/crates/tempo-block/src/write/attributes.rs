@@ -145,7 +145,7 @@ impl<'r, 'a> SpanAttributes<'r, 'a> {
             }
         }
         let outer = vec![0; self.rows.len()];
-        let lists = AttributeLists::of_entries(&outer, &outer, 0, entries)?;
+        let lists = AttributeLists::of_entries(&outer, &outer, 0, &entries)?;
         lists.write(chunks)?;
         Ok(lists.len() as u64)
     }

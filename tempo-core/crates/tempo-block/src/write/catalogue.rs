@@ -3,7 +3,7 @@
 use tempo_model::view::{self, ValueView};
 use tempo_traceql::ast::Scope;
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, kept_values};
 use crate::head::HeadSnapshot;
 use crate::head::attributes::AttributeTable;
 use crate::head::attributes::column::ColumnValues;
@@ -11,8 +11,9 @@ use crate::head::intern::{Coded, Words};
 use crate::head::owner::Owner;
 use crate::schema::ValueKind;
 
-/// So many values of a key are looked at one by one in each segment.
-const MAX_FREQUENT: usize = 1024;
+/// Of the values of a key in a segment so many times as many are looked at one by one as the catalogue keeps in the end,
+/// because what is frequent in one segment need not be in the next.
+const LOOK_AT: usize = 4;
 
 /// The catalogue of all spans of a snapshot.
 pub(super) fn of(snapshot: &HeadSnapshot) -> Catalogue {
@@ -56,12 +57,13 @@ fn add_owner(scope: Scope, owner: &Owner, count: u64, catalogue: &mut Catalogue)
 }
 
 fn add_table(scope: Scope, table: &AttributeTable, catalogue: &mut Catalogue) {
+    let most = LOOK_AT * kept_values(table.columns().count());
     for (key, column) in table.columns() {
         catalogue.add_key(scope, key);
         match &column.values {
             ColumnValues::Int(values) => {
                 let values = counted(values.clone());
-                add_frequent(scope, key, &values, ValueView::Int, catalogue);
+                add_frequent(scope, key, &values, most, ValueView::Int, catalogue);
             }
             ColumnValues::Double(values) => {
                 let values = counted(values.iter().map(|value| value.to_bits()).collect());
@@ -69,18 +71,27 @@ fn add_table(scope: Scope, table: &AttributeTable, catalogue: &mut Catalogue) {
                     scope,
                     key,
                     &values,
+                    most,
                     |bits| ValueView::Double(f64::from_bits(bits)),
                     catalogue,
                 );
             }
             ColumnValues::Bool(values) => {
-                add_frequent(scope, key, &counted(values.clone()), ValueView::Bool, catalogue);
+                add_frequent(
+                    scope,
+                    key,
+                    &counted(values.clone()),
+                    most,
+                    ValueView::Bool,
+                    catalogue,
+                );
             }
             ColumnValues::Coded(coded) if matches!(column.kind, ValueKind::String | ValueKind::Array) => {
                 add_frequent(
                     scope,
                     key,
                     &used_words(coded),
+                    most,
                     |word| column.coded_view(word),
                     catalogue,
                 );
@@ -90,15 +101,16 @@ fn add_table(scope: Scope, table: &AttributeTable, catalogue: &mut Catalogue) {
     }
 }
 
-/// Adds the first of the values, which are the most frequent, one by one, and says of the others that they are there.
+/// Adds the first values, which are the most frequent, one by one, and says of the others that they are there.
 fn add_frequent<'a, T: Copy>(
     scope: Scope,
     key: &str,
     values: &[(T, u64)],
+    most: usize,
     view: impl Fn(T) -> ValueView<'a>,
     catalogue: &mut Catalogue,
 ) {
-    let (frequent, others) = values.split_at(values.len().min(MAX_FREQUENT));
+    let (frequent, others) = values.split_at(values.len().min(most));
     for (value, count) in frequent {
         add(scope, key, view(*value), *count, catalogue);
     }

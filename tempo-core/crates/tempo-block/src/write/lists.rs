@@ -62,16 +62,16 @@ impl AttributeLists {
         repetition: &[u8],
         definition: &[u8],
         depth: u8,
-        mut entries: Vec<Entry<'_>>,
+        entries: &[Entry<'_>],
     ) -> Result<Self, WriteError> {
-        entries.sort_by_key(|entry| entry.owner);
-        let mut entries = entries.into_iter().peekable();
+        let owners = definition.iter().filter(|level| **level == depth).count();
+        let mut by_owner = by_owner(entries, owners).into_iter().peekable();
         let mut lists = Self::default();
         let mut owner = 0;
         for (repetition, definition) in repetition.iter().zip(definition) {
             let mut attributes = Vec::new();
             if *definition == depth {
-                while let Some(entry) = entries.next_if(|entry| entry.owner == owner) {
+                while let Some(entry) = by_owner.next_if(|entry| entry.owner == owner) {
                     attributes.push(lists.codes(entry.key.as_bytes(), entry.column.view(entry.place))?);
                 }
                 owner += 1;
@@ -232,7 +232,7 @@ impl<'a> Nested<'a> {
         for (segment, destinations) in self.segments.iter().zip(&self.destinations) {
             entries.extend(entries_of(table(segment), destinations));
         }
-        let lists = AttributeLists::of_entries(&self.repetition, &self.definition, 1, entries)?;
+        let lists = AttributeLists::of_entries(&self.repetition, &self.definition, 1, &entries)?;
         Ok(lists.write(chunks)?)
     }
 
@@ -242,7 +242,23 @@ impl<'a> Nested<'a> {
     }
 }
 
-/// Where the entries of each row begin, and the end of the last; `owners` has the row of each entry, ascending.
+/// A counting sort by owner.
+fn by_owner<'e, 'a>(entries: &'e [Entry<'a>], owners: usize) -> Vec<&'e Entry<'a>> {
+    let numbers: Vec<u32> = entries.iter().map(|entry| entry.owner).collect();
+    let mut next = starts(&numbers, owners);
+    let mut sorted: Vec<&Entry<'_>> = entries.iter().collect();
+    for entry in entries {
+        if let Some(place) = next.get_mut(entry.owner as usize) {
+            if let Some(to) = sorted.get_mut(*place as usize) {
+                *to = entry;
+            }
+            *place += 1;
+        }
+    }
+    sorted
+}
+
+/// Where the entries of each row begin, and the end of the last; `owners` has the row of each entry.
 fn starts(owners: &[u32], rows: usize) -> Vec<u32> {
     let mut starts = vec![0; rows + 1];
     for owner in owners {
