@@ -64,7 +64,7 @@ impl AttributeLists {
         depth: u8,
         entries: &[Entry<'_>],
     ) -> Result<Self, WriteError> {
-        let owners = definition.iter().filter(|level| **level == depth).count();
+        let owners = definition.iter().map(|level| usize::from(*level == depth)).sum();
         let mut by_owner = by_owner(entries, owners).into_iter().peekable();
         let mut lists = Self::default();
         let mut owner = 0;
