@@ -213,10 +213,9 @@ impl Parts<'_> {
         ingester: Option<&Arc<dyn IngesterApi>>,
     ) -> Option<Arc<Querier>> {
         self.target.plays(Target::Querier).then(|| {
-            let reader = Reader::new(self.environment.clone(), Arc::clone(&self.reader.store));
             let ingesters = self.ingesters(surroundings, ingester, self.query_timeout());
             Arc::new(Querier::new(
-                reader,
+                self.reader.clone(),
                 ingesters,
                 querier::Settings::from(self.config),
             ))

@@ -5,9 +5,9 @@
 //! text ─ expand (${VAR}) ─ parse ─► Config ─ merge of the 3.x dialect's sections ─ flags ─► Loaded { config, warnings }
 //! ```
 //!
-//! Both dialects of Tempo are read: 2.x (`ingester`, `compactor`) as it is, 3.x (`live_store`, `backend_worker`) by
-//! mapping. Unknown keys are warnings with their path, wrong values are errors with line and column. Not here: what the
-//! values do.
+//! Both dialects of Tempo are read: 2.x (`ingester`, `compactor`) as it is, 3.x (`live_store`, `backend_worker`,
+//! `backend_scheduler`) by mapping. Unknown keys are warnings with their path, wrong values are errors with line and
+//! column. Not here: what the values do.
 
 mod arguments;
 mod duration;

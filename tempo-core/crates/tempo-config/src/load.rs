@@ -126,6 +126,12 @@ mod tests {
         .unwrap();
         assert_eq!(two, three);
         assert_eq!(two.warnings, Vec::<String>::new());
+        let scheduled = load_text(
+            "live_store: {max_block_duration: 5m}\n\
+             backend_scheduler: {provider: {compaction: {compaction: {block_retention: 1h}}}}",
+        )
+        .unwrap();
+        assert_eq!(two, scheduled);
     }
 
     #[test]

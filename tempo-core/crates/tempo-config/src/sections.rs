@@ -59,6 +59,9 @@ pub struct Config {
     /// The 3.x name of the compactor's section.
     #[serde(skip_serializing)]
     pub(crate) backend_worker: Option<BackendWorker>,
+    /// Where 3.x says what is to be compacted.
+    #[serde(skip_serializing)]
+    pub(crate) backend_scheduler: Option<BackendScheduler>,
 }
 
 impl Default for Config {
@@ -85,6 +88,7 @@ impl Default for Config {
             usage_report: UsageReport::default(),
             live_store: None,
             backend_worker: None,
+            backend_scheduler: None,
         }
     }
 }
@@ -102,7 +106,10 @@ impl Config {
                 self.storage.trace.wal = wal;
             }
         }
-        if let Some(compaction) = self.backend_worker.take().and_then(|worker| worker.compaction) {
+        let worker = self.backend_worker.take().and_then(|worker| worker.compaction);
+        let scheduler = self.backend_scheduler.take();
+        let scheduler = scheduler.and_then(|scheduler| scheduler.provider.compaction.compaction);
+        if let Some(compaction) = scheduler.or(worker) {
             self.compactor.compaction = compaction;
         }
         self.overrides.adopt_flat_names();
@@ -179,5 +186,26 @@ pub(crate) struct LiveStore {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct BackendWorker {
+    compaction: Option<Compaction>,
+}
+
+/// `backend_scheduler` (3.x): what of it our compactor has.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct BackendScheduler {
+    provider: SchedulerProvider,
+}
+
+/// `backend_scheduler.provider`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct SchedulerProvider {
+    compaction: CompactionProvider,
+}
+
+/// `backend_scheduler.provider.compaction`; its own `compaction` has the keys of `compactor.compaction`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct CompactionProvider {
     compaction: Option<Compaction>,
 }
