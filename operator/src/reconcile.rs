@@ -24,7 +24,7 @@ pub mod status;
 use std::{error::Error, sync::Arc, time::Duration};
 
 use kube::{Client, ResourceExt, core::DeserializeGuard, runtime::controller::Action};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
 use self::{
@@ -46,6 +46,8 @@ use crate::{
 const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 /// How often a resource is looked at even when no watch tells of a change.
 const RESYNC: Duration = Duration::from_hours(1);
+/// How long a reconcile may take; an API server that does not answer must not hold up a resource for good.
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// What reconciles share.
 pub struct Context {
@@ -90,9 +92,20 @@ pub enum ReconcileError {
     /// Step 5 failed.
     #[error(transparent)]
     Status(#[from] StatusError),
+    /// It did not come to an end.
+    #[error("the API server does not answer: not done after {} s", DEADLINE.as_secs())]
+    TooLong,
 }
 
 impl ReconcileError {
+    /// Whether people should see the failure, one of so many in a row.
+    fn is_lasting(&self, failures_in_a_row: u32) -> bool {
+        match self {
+            Self::TooLong => failures_in_a_row >= backoff::PATIENCE,
+            _ => backoff::is_lasting(self.api_error(), failures_in_a_row),
+        }
+    }
+
     /// The answer of the API server behind the error, if that is what went wrong.
     fn api_error(&self) -> Option<&kube::Error> {
         std::iter::successors(self.source(), |error| (*error).source()).find_map(|error| error.downcast_ref())
@@ -112,7 +125,7 @@ pub async fn reconcile<K: Reconciled>(
 ) -> Result<Action, ReconcileError> {
     let started = Instant::now();
     let result = match &resource.0 {
-        Ok(resource) => reconcile_readable(resource, &context).await,
+        Ok(resource) => reconcile_counted(resource, &context).await,
         Err(invalid) => {
             warn!(error = invalid.error, "resource cannot be read");
             context.events.unreadable(&*resource, &invalid.error).await;
@@ -144,39 +157,42 @@ pub fn retry<K: Reconciled>(
     Action::requeue(delay)
 }
 
+/// Reconciles in bounded time; failures are counted, and shown when they last.
+async fn reconcile_counted<K: Reconciled>(resource: &K, context: &Context) -> Result<Action, ReconcileError> {
+    let uid = resource.uid().unwrap_or_default();
+    let result = timeout(DEADLINE, Box::pin(reconcile_readable(resource, context)))
+        .await
+        .unwrap_or(Err(ReconcileError::TooLong));
+    match &result {
+        Ok(_) => context.failures.forget(&uid),
+        Err(error) => {
+            let is_lasting = error.is_lasting(context.failures.count(&uid));
+            if is_lasting && resource.meta().deletion_timestamp.is_none() {
+                let reported = timeout(DEADLINE, Box::pin(report_failure(resource, context, error))).await;
+                if reported.is_err() {
+                    debug!("cannot report a failure: the API server does not answer");
+                }
+            }
+        }
+    }
+    result
+}
+
 async fn reconcile_readable<K: Reconciled>(
     resource: &K,
     context: &Context,
 ) -> Result<Action, ReconcileError> {
-    let client = &context.client;
-    let uid = resource.uid().unwrap_or_default();
     if resource.meta().deletion_timestamp.is_some() {
-        finalizer::release(client, &context.events, resource).await?;
-        context.failures.forget(&uid);
+        finalizer::release(&context.client, &context.events, resource).await?;
         return Ok(Action::await_change());
     }
     if !resource.is_managed() {
         debug!("resource is not managed");
         return Ok(Action::await_change());
     }
-    let result = match Box::pin(bring_about(resource, context)).await {
-        Ok(findings) => write_status(resource, context, findings)
-            .await
-            .map_err(Into::into),
-        Err(error) => Err(error),
-    };
-    match result {
-        Ok(()) => {
-            context.failures.forget(&uid);
-            Ok(Action::requeue(RESYNC))
-        }
-        Err(error) => {
-            if backoff::is_lasting(error.api_error(), context.failures.count(&uid)) {
-                report_failure(resource, context, &error).await;
-            }
-            Err(error)
-        }
-    }
+    let findings = bring_about(resource, context).await?;
+    write_status(resource, context, findings).await?;
+    Ok(Action::requeue(RESYNC))
 }
 
 /// Steps 1 to 4.

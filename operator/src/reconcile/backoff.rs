@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(5);
 /// Failures in a row after which a passing trouble is one that people should see.
-const PATIENCE: u32 = 3;
+pub const PATIENCE: u32 = 3;
 
 /// Failures in a row, by resource.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use kube::{Api, Client, ResourceExt, api::PostParams};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{info, warn};
 
 /// Name of the lease: that of the upstream operator, so that the two never reconcile at once where one takes
@@ -18,7 +18,7 @@ pub const LEASE: &str = "8b886b0f.grafana.com";
 const DURATION: Duration = Duration::from_secs(15);
 /// How long a holder goes on without being able to renew; less than [`DURATION`], for others wait that long.
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
-/// How often a holder renews.
+/// How often a holder renews, and how long the first attempt and the release may take.
 const RENEW_PERIOD: Duration = Duration::from_secs(5);
 /// How often others look whether the lease is free, and a failed attempt is repeated.
 const RETRY_PERIOD: Duration = Duration::from_secs(2);
@@ -56,15 +56,16 @@ impl LeaderLease {
     pub async fn acquire(&mut self) {
         let mut waits_for = None;
         loop {
-            match self.attempt().await {
-                Ok(Attempt::Held) => return info!(identity = self.identity, "holding the leader lease"),
-                Ok(Attempt::HeldBy(holder)) => {
+            match timeout(RENEW_PERIOD, self.attempt()).await {
+                Ok(Ok(Attempt::Held)) => return info!(identity = self.identity, "holding the leader lease"),
+                Ok(Ok(Attempt::HeldBy(holder))) => {
                     if waits_for.as_ref() != Some(&holder) {
                         info!(holder, "waiting for the leader lease");
                         waits_for = Some(holder);
                     }
                 }
-                Err(error) => warn!(%error, "cannot ask for the leader lease"),
+                Ok(Err(error)) => warn!(%error, "cannot ask for the leader lease"),
+                Err(_) => warn!("the API server does not answer the request for the leader lease"),
             }
             sleep(RETRY_PERIOD).await;
         }
@@ -73,26 +74,28 @@ impl LeaderLease {
     /// Renews the lease until that fails.
     pub async fn keep(&mut self) -> LeaseError {
         let mut renewed = Instant::now();
+        let mut failure = None;
         let mut pause = RENEW_PERIOD;
         loop {
             sleep(pause).await;
-            let failure = match self.attempt().await {
-                Ok(Attempt::Held) => {
-                    renewed = Instant::now();
+            let asked = Instant::now();
+            // A connection that is half open never answers; others take the lease meanwhile.
+            match timeout_at(renewed + RENEW_DEADLINE, self.attempt()).await {
+                Ok(Ok(Attempt::Held)) => {
+                    renewed = asked;
+                    failure = None;
                     pause = RENEW_PERIOD;
                     continue;
                 }
-                Ok(Attempt::HeldBy(holder)) if holder != self.identity => {
+                Ok(Ok(Attempt::HeldBy(holder))) if holder != self.identity => {
                     return LeaseError::TakenOver(holder);
                 }
-                Ok(Attempt::HeldBy(_)) => None,
-                Err(error) => {
+                Ok(Ok(Attempt::HeldBy(_))) => {}
+                Ok(Err(error)) => {
                     warn!(%error, "cannot renew the leader lease");
-                    Some(error)
+                    failure = Some(error);
                 }
-            };
-            if renewed.elapsed() > RENEW_DEADLINE {
-                return LeaseError::NotRenewed(failure);
+                Err(_) => return LeaseError::NotRenewed(failure),
             }
             pause = RETRY_PERIOD;
         }
@@ -110,8 +113,10 @@ impl LeaderLease {
             }
             Ok::<_, kube::Error>(())
         };
-        if let Err(error) = released.await {
-            warn!(%error, "cannot release the leader lease");
+        match timeout(RENEW_PERIOD, released).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "cannot release the leader lease"),
+            Err(_) => warn!("the API server does not answer the release of the leader lease"),
         }
     }
 
@@ -200,4 +205,22 @@ fn lease_duration(lease: &Lease) -> Duration {
     seconds
         .and_then(|seconds| u64::try_from(seconds).ok())
         .map_or(DURATION, Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_that_does_not_answer_ends_the_leadership() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = format!("http://{}", silent.local_addr().unwrap());
+        let client = Client::try_from(kube::Config::new(address.parse().unwrap())).unwrap();
+        let mut lease = LeaderLease::new(client, "default", "one".to_owned());
+        let started = Instant::now();
+        assert!(matches!(lease.keep().await, LeaseError::NotRenewed(None)));
+        assert!(started.elapsed() < DURATION);
+        lease.release().await;
+    }
 }
