@@ -3,6 +3,7 @@
 mod config;
 mod destination;
 mod ports;
+mod supported;
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,7 @@ use crate::{
         collector::{CollectorMode, ConfigMapMount, DisruptionBudgetSpec},
     },
     environment::Environment,
-    kubernetes::{names, owner::Owner},
+    kubernetes::{names, owner::Owner, volumes},
     pod::{self, ContainerSettings, PodSettings},
     references::{Dereferenced, References},
     validation::{Notice, NoticeKind, ValidationError},
@@ -91,10 +92,15 @@ pub struct CollectorContainer {
 pub fn references(collector: &Collector) -> References {
     let spec = &collector.spec;
     let (secrets, config_maps) = pod::environment_references(&spec.env, &spec.env_from);
+    let (volume_secrets, volume_config_maps) = volumes::references(&spec.volumes);
     let mounted = spec.configmaps.iter().map(|mounted| mounted.name.clone());
     References {
-        secrets: secrets.into_iter().collect(),
-        config_maps: config_maps.into_iter().chain(mounted).collect(),
+        secrets: secrets.into_iter().chain(volume_secrets).collect(),
+        config_maps: config_maps
+            .into_iter()
+            .chain(volume_config_maps)
+            .chain(mounted)
+            .collect(),
         service_accounts: Some(spec.service_account.clone())
             .filter(|name| !name.is_empty())
             .into_iter()
@@ -119,6 +125,9 @@ pub fn validate(
     let destination = destination::resolve(spec.tempo_ref.as_ref(), &owner.namespace, found)?;
     let mut notices = notices(spec);
     let config = config::complete(&spec.config, destination.as_ref(), &mut notices)?;
+    if spec.image.is_empty() && spec.command.is_empty() {
+        supported::check(&config)?;
+    }
     let ports = ports::of(&config, &spec.ports)?;
     let configuration = serde_yaml::to_string(&config)
         .map_err(|error| ValidationError::configuration("spec.config", error.to_string()))?;
@@ -231,7 +240,7 @@ fn config_map_volume_name(mounted: &ConfigMapMount) -> String {
 }
 
 fn mounted_volume(mounted: &ConfigMapMount) -> Volume {
-    crate::kubernetes::volumes::config_map(&config_map_volume_name(mounted), &mounted.name)
+    volumes::config_map(&config_map_volume_name(mounted), &mounted.name)
 }
 
 fn config_map_mount(mounted: &ConfigMapMount) -> VolumeMount {

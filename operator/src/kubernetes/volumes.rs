@@ -64,6 +64,25 @@ pub fn secret(name: &str, secret: &str) -> Volume {
     }
 }
 
+/// Names of the Secrets and of the ConfigMaps that volumes have files of.
+pub fn references(volumes: &[Volume]) -> (Vec<String>, Vec<String>) {
+    let projected = || {
+        let sources = volumes
+            .iter()
+            .filter_map(|volume| volume.projected.as_ref()?.sources.as_ref());
+        sources.flatten()
+    };
+    let secrets = volumes
+        .iter()
+        .filter_map(|volume| volume.secret.as_ref()?.secret_name.clone())
+        .chain(projected().filter_map(|source| Some(source.secret.as_ref()?.name.clone())));
+    let config_maps = volumes
+        .iter()
+        .filter_map(|volume| Some(volume.config_map.as_ref()?.name.clone()))
+        .chain(projected().filter_map(|source| Some(source.config_map.as_ref()?.name.clone())));
+    (secrets.collect(), config_maps.collect())
+}
+
 /// An empty directory that lives as long as its pod; in memory, and then limited, when a size is given.
 pub fn empty_directory(name: &str, memory: Option<&Quantity>) -> Volume {
     Volume {

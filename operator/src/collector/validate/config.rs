@@ -190,7 +190,7 @@ fn is_defined(tree: &Value, role: &str, id: &str) -> bool {
     defined(role) || (role != "processors" && role != "extensions" && defined("connectors"))
 }
 
-fn error_at(path: &str, message: impl Into<String>) -> ValidationError {
+pub(super) fn error_at(path: &str, message: impl Into<String>) -> ValidationError {
     let path = if path.is_empty() {
         "spec.config".to_owned()
     } else {

@@ -200,6 +200,64 @@ fn mistakes_in_the_configuration_are_named_with_their_path() {
 }
 
 #[test]
+fn what_the_own_collector_cannot_run_is_refused() {
+    let mut zipkin = spec(&json!({"debug": {}}));
+    zipkin["config"]["receivers"]["zipkin"] = json!({});
+    let mut metrics = spec(&json!({"debug": {}}));
+    metrics["config"]["service"]["pipelines"]["metrics"] =
+        json!({"receivers": ["otlp"], "exporters": ["debug"]});
+    let mut connector = spec(&json!({"debug": {}}));
+    connector["config"]["connectors"] = json!({"spanmetrics": {}});
+    for (spec, path, message) in [
+        (
+            &zipkin,
+            "spec.config.receivers.zipkin",
+            "use one of: otlp; or set spec.image",
+        ),
+        (&metrics, "spec.config.service.pipelines.metrics", "traces/NAME"),
+        (&connector, "spec.config.connectors.spanmetrics", "no connectors"),
+        (
+            &spec(&json!({"kafka/a": {}})),
+            "spec.config.exporters.kafka/a",
+            "debug, otlp_grpc, otlp_http",
+        ),
+    ] {
+        let error = error(spec, &Dereferenced::default());
+        assert_eq!(error.0, path);
+        assert!(error.1.contains(message), "{}", error.1);
+        let mut other_image = spec.clone();
+        other_image["image"] = json!("otel/opentelemetry-collector-contrib");
+        valid(&other_image, &Dereferenced::default());
+    }
+    let old = json!({"otlphttp": {"endpoint": "https://example.org"}, "logging": {}, "otlp/b": {"endpoint": "b:1"}});
+    valid(&spec(&old), &Dereferenced::default());
+}
+
+#[test]
+fn secrets_and_config_maps_of_volumes_are_referred_to() {
+    let mut spec = spec(&json!({"debug": {}}));
+    spec["volumes"] = json!([
+        {"name": "a", "secret": {"secretName": "certificate"}},
+        {"name": "b", "configMap": {"name": "settings"}},
+        {"name": "c", "projected": {"sources": [
+            {"secret": {"name": "token"}},
+            {"configMap": {"name": "ca"}},
+            {"serviceAccountToken": {"path": "token"}},
+        ]}},
+        {"name": "d", "emptyDir": {}},
+    ]);
+    let references = references(&collector(&spec));
+    assert_eq!(
+        references.secrets,
+        ["certificate".to_owned(), "token".to_owned()].into()
+    );
+    assert_eq!(
+        references.config_maps,
+        ["ca".to_owned(), "settings".to_owned()].into()
+    );
+}
+
+#[test]
 fn fields_that_exclude_each_other_are_refused() {
     let mut claims = spec(&json!({"debug": {}}));
     claims["volumeClaimTemplates"] = json!([{"metadata": {"name": "queue"}}]);
