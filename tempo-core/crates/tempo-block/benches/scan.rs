@@ -8,7 +8,12 @@
     reason = "a bench ends by panicking; criterion's macros make undocumented items"
 )]
 
-#[allow(dead_code, reason = "the bench uses a part of it")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "a module of another crate, of which the bench uses a part"
+)]
 #[path = "../../../src/load/shop.rs"]
 mod shop;
 

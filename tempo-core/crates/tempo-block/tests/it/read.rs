@@ -100,7 +100,7 @@ pub(crate) fn calls(traces: u32) -> ExportTraceServiceRequest {
         ],
         status: Some(Status {
             message: String::new(),
-            code: if trace % 5 == 0 { 2 } else { 0 },
+            code: if trace.is_multiple_of(5) { 2 } else { 0 },
         }),
         ..Span::default()
     };

@@ -47,7 +47,7 @@ struct MetricsCase {
 struct Sources {
     base_ns: u64,
     environment: Environment,
-    sources: Vec<(&'static str, Source)>,
+    all: Vec<(&'static str, Source)>,
 }
 
 impl Sources {
@@ -67,7 +67,7 @@ impl Sources {
         Self {
             base_ns,
             environment: Environment::simulated(1, 0),
-            sources,
+            all: sources,
         }
     }
 
@@ -78,7 +78,7 @@ impl Sources {
         ask: impl AsyncFn(&Environment, &Source) -> T,
     ) -> T {
         let mut answers = Vec::new();
-        for (name, source) in &self.sources {
+        for (name, source) in &self.all {
             answers.push((*name, ask(&self.environment, source).await));
         }
         let (_, expected) = answers.remove(0);

@@ -1,5 +1,6 @@
 //! How many requests reading takes, and what is not read.
 
+use std::collections::BTreeSet;
 use tempo_block::read::{BlockCache, CacheSettings, ReadTotals, Reader, Wanted, wanted_fields};
 use tempo_block::scan::{self, Source, TimeRange};
 use tempo_traceql::ast::Scope;
@@ -217,7 +218,7 @@ fn tags_of_a_whole_block_come_from_its_catalogue() {
             (1, written.meta.catalogue_file.bytes)
         );
         let filtered = TagFilter::new("{ span.parity = `1` }");
-        let mut found = Default::default();
+        let mut found = BTreeSet::default();
         let attribute = tempo_traceql::parse_attribute("span.trace").unwrap();
         let work = scan::tag_values(
             environment,
@@ -230,7 +231,7 @@ fn tags_of_a_whole_block_come_from_its_catalogue() {
         );
         let (_, cost) = written.cost(work).await;
         assert_eq!((found.len(), cost.row_groups), (50, 10));
-        let mut some = Default::default();
+        let mut some = BTreeSet::default();
         scan::tag_values(
             environment,
             &source,
