@@ -131,6 +131,17 @@ impl Ingester {
         self.shared.open_stream(&self.streams).await
     }
 
+    /// Whether it can store anything, or why not.
+    pub fn health(&self) -> Result<(), String> {
+        if self.shared.wal.is_closed() {
+            return Err(
+                "the write-ahead log has stopped after a panic, which the log tells; start the process again"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
     /// Cuts every head and waits until all of them are in committed blocks.
     pub async fn flush(&self) {
         let last = self.shared.heads.cut_all();
@@ -361,7 +372,9 @@ fn of_wal(error: &WalError) -> CallError {
         WalError::DiskFull { .. } | WalError::LimitReached { .. } => CallErrorKind::ResourceExhausted,
         WalError::TooLarge { .. } => CallErrorKind::InvalidArgument,
         WalError::Io { .. } | WalError::Closed => CallErrorKind::Unavailable,
-        WalError::Version { .. } => CallErrorKind::Internal,
+        WalError::Version { .. } | WalError::InUse { .. } | WalError::NoReplica { .. } => {
+            CallErrorKind::Internal
+        }
     };
     CallError::new(kind, error.to_string())
 }

@@ -183,7 +183,8 @@ impl Parts<'_> {
             self.metrics,
         );
         let ingester = started.await.map_err(Box::new)?;
-        self.readiness.ready("ingester");
+        let checked = ingester.clone();
+        self.readiness.check("ingester", move || checked.health());
         Ok(Some(ingester))
     }
 

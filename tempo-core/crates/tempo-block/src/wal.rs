@@ -31,7 +31,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tempo_model::TenantId;
-use tempo_runtime::Environment;
+use tempo_runtime::{Environment, FileLock};
 use tokio::sync::{mpsc, oneshot};
 use ulid::Ulid;
 
@@ -105,11 +105,13 @@ pub struct Wal {
     dir: Arc<PathBuf>,
     index: Arc<Mutex<Index>>,
     queue: mpsc::Sender<Request>,
+    /// Keeps other processes out of the folder.
+    _lock: Arc<dyn FileLock>,
 }
 
 impl Wal {
-    /// Opens the WAL in `dir`, which is made if need be, and starts a new epoch. What older epochs left is in the
-    /// [`Replay`]; new records may be appended before it is read.
+    /// Opens the WAL in `dir`, which is made if need be and belongs to one process at a time, and starts a new epoch.
+    /// What older epochs left is in the [`Replay`]; new records may be appended before it is read.
     pub async fn open(
         env: &Environment,
         dir: &Path,
@@ -118,10 +120,11 @@ impl Wal {
     ) -> Result<(Self, Replay), WalError> {
         let epoch = env.new_ulid();
         let (files, path, fresh) = (Arc::clone(&env.files), dir.to_owned(), env.new_ulid());
-        let (replica, found) = env
+        let (lock, replica, found) = env
             .run_cpu("wal open", move || {
+                let lock = index::lock(&*files, &path)?;
                 let replica = index::replica_id(&*files, &path, fresh)?;
-                Ok((replica, index::find_segments(&*files, &path)?))
+                Ok((lock, replica, index::find_segments(&*files, &path)?))
             })
             .await
             .map_err(|_| WalError::Closed)??;
@@ -136,6 +139,7 @@ impl Wal {
             dir: Arc::new(dir.to_owned()),
             index,
             queue,
+            _lock: lock.into(),
         };
         Ok((wal.clone(), Replay::new(wal, found)))
     }
@@ -191,6 +195,12 @@ impl Wal {
         let sent = self.queue.send(Request::Close(answer)).await;
         sent.map_err(|_| WalError::Closed)?;
         answered.await.unwrap_or(Err(WalError::Closed))
+    }
+
+    /// Whether it has stopped for good: every append from now on is refused. That is so once the sink or a write has
+    /// panicked; only a new process takes the folder up again.
+    pub fn is_closed(&self) -> bool {
+        self.queue.is_closed()
     }
 
     /// Whether nothing is on disk.

@@ -35,7 +35,16 @@ pub trait FileSystem: Debug + Send + Sync + 'static {
 
     /// Makes the entries of a folder (created, renamed and removed names) durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Locks a file against other processes, making it if it is not there; [`io::ErrorKind::WouldBlock`] when it is
+    /// locked already.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn FileLock>>;
 }
+
+/// A lock that is held until it is dropped or the process ends.
+pub trait FileLock: Debug + Send + Sync + 'static {}
+
+impl FileLock for std::fs::File {}
 
 /// A file open for appending.
 pub trait File: Debug + Send + 'static {
@@ -101,6 +110,12 @@ impl FileSystem for LocalFiles {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         std::fs::File::open(path)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn FileLock>> {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+        file.try_lock()?;
+        Ok(Box::new(file))
     }
 }
 

@@ -22,7 +22,7 @@ pub mod tls;
 
 pub use clock::{Clock, SimulatedClock, SystemClock};
 pub use environment::Environment;
-pub use files::{File, FileSystem, LocalFiles};
+pub use files::{File, FileLock, FileSystem, LocalFiles};
 pub use memory_files::MemoryFiles;
 pub use random::{Random, SeededRandom, SystemRandom};
 pub use shutdown::Shutdown;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::files::{File, FileSystem};
+use crate::files::{File, FileLock, FileSystem};
 
 /// Files in memory. Clones share the same files. Names are durable at once; contents once synced.
 #[derive(Debug, Clone, Default)]
@@ -107,7 +107,17 @@ impl FileSystem for MemoryFiles {
     fn sync_dir(&self, _path: &Path) -> io::Result<()> {
         Ok(())
     }
+
+    /// Always succeeds: which simulated processes are dead, and have let go of their locks, is not known here.
+    fn lock(&self, _path: &Path) -> io::Result<Box<dyn FileLock>> {
+        Ok(Box::new(NoLock))
+    }
 }
+
+#[derive(Debug)]
+struct NoLock;
+
+impl FileLock for NoLock {}
 
 #[derive(Debug)]
 struct MemoryFile {

@@ -47,6 +47,19 @@ pub enum WalError {
         /// Its version.
         version: u16,
     },
+    /// Another process writes to the same folder. Nothing was touched.
+    #[error("another process has the write-ahead log in {} open; stop it, or give this one a folder of its own", dir.display())]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The file that names the disk does not. Nothing was touched: with another name, the records in the folder would
+    /// not be taken for this disk's.
+    #[error("{} does not hold the id of this disk (a ULID); put it back, or move the folder away to start with an empty one", path.display())]
+    NoReplica {
+        /// The file.
+        path: PathBuf,
+    },
     /// The WAL has stopped: the process is ending, or the sink panicked.
     #[error("the write-ahead log is closed")]
     Closed,

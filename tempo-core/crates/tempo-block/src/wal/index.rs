@@ -2,17 +2,19 @@
 //!
 //! ```text
 //! replica                           the ULID of this disk
+//! lock                              locked by the process that writes here
 //! <epoch>-<10 digits>.wal           a segment
 //! <epoch>-<10 digits>.wal.damaged   one that had damage, kept for a look after its records were committed
 //! <epoch>-<10 digits>.wal.aside     one of an epoch that the log of streams does not know; never replayed
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use tempo_model::TenantId;
-use tempo_runtime::FileSystem;
+use tempo_runtime::{FileLock, FileSystem};
 use ulid::Ulid;
 
 use super::WalError;
@@ -85,30 +87,44 @@ pub(super) fn find_segments(files: &dyn FileSystem, dir: &Path) -> Result<Vec<Fo
     Ok(found)
 }
 
-/// Reads the name of this disk, or gives it the name `fresh`.
-pub(super) fn replica_id(files: &dyn FileSystem, dir: &Path, fresh: Ulid) -> Result<Ulid, WalError> {
+/// Makes the folder if need be and keeps other processes out of it.
+pub(super) fn lock(files: &dyn FileSystem, dir: &Path) -> Result<Box<dyn FileLock>, WalError> {
     files.create_dir_all(dir).map_err(WalError::io("make", dir))?;
+    let path = dir.join("lock");
+    files.lock(&path).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => WalError::InUse { dir: dir.to_owned() },
+        _ => WalError::io("lock", &path)(error),
+    })
+}
+
+/// Reads the name of this disk, or gives it the name `fresh` if it has none yet.
+pub(super) fn replica_id(files: &dyn FileSystem, dir: &Path, fresh: Ulid) -> Result<Ulid, WalError> {
     let path = dir.join("replica");
-    let known = files
-        .read(&path)
-        .ok()
-        .and_then(|text| std::str::from_utf8(&text).ok()?.trim().parse().ok());
-    if let Some(known) = known {
-        return Ok(known);
+    match files.read(&path) {
+        Ok(text) => {
+            let known = std::str::from_utf8(&text)
+                .ok()
+                .and_then(|text| text.trim().parse().ok());
+            known.ok_or(WalError::NoReplica { path })
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            mint_replica_id(files, dir, &path, fresh).map_err(WalError::io("write", &path))
+        }
+        Err(error) => Err(WalError::io("read", &path)(error)),
     }
+}
+
+fn mint_replica_id(files: &dyn FileSystem, dir: &Path, path: &Path, fresh: Ulid) -> io::Result<Ulid> {
     let draft = dir.join("replica.new");
-    let write = || {
-        let mut file = files.open_append(&draft)?;
-        file.truncate(0)?;
-        file.append(fresh.to_string().as_bytes())?;
-        file.sync()?;
-        files.rename(&draft, &path)?;
-        files.sync_dir(dir)?;
-        dir.parent()
-            .filter(|above| !above.as_os_str().is_empty())
-            .map_or(Ok(()), |above| files.sync_dir(above))
-    };
-    write().map_err(WalError::io("write", &path))?;
+    let mut file = files.open_append(&draft)?;
+    file.truncate(0)?;
+    file.append(fresh.to_string().as_bytes())?;
+    file.sync()?;
+    files.rename(&draft, path)?;
+    files.sync_dir(dir)?;
+    if let Some(above) = dir.parent().filter(|above| !above.as_os_str().is_empty()) {
+        files.sync_dir(above)?;
+    }
     Ok(fresh)
 }
 

@@ -93,7 +93,7 @@ pub(super) fn start(
     queue
 }
 
-/// Ends when the last [`super::Wal`] is gone and all that waited was written.
+/// Ends when the last [`super::Wal`] is gone and all that waited was written, or when the applier has ended.
 async fn write(
     env: Environment,
     epoch: Ulid,
@@ -103,7 +103,7 @@ async fn write(
     durable: mpsc::Sender<Durable>,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
-    while waiting.recv_many(&mut batch, BATCH).await > 0 {
+    while receive(&mut waiting, &mut batch, &durable).await {
         let (mut records, mut answers, mut closing) = (Vec::new(), Vec::new(), Vec::new());
         for request in batch.drain(..) {
             match request {
@@ -150,6 +150,19 @@ async fn write(
         for answer in closing {
             let _ = answer.send(closed.clone());
         }
+    }
+}
+
+/// Waits for requests; false when there will be none, or nobody to apply them.
+async fn receive(
+    waiting: &mut mpsc::Receiver<Request>,
+    batch: &mut Vec<Request>,
+    durable: &mpsc::Sender<Durable>,
+) -> bool {
+    tokio::select! {
+        biased;
+        () = durable.closed() => false,
+        received = waiting.recv_many(batch, BATCH) => received > 0,
     }
 }
 

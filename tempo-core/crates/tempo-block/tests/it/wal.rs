@@ -346,6 +346,81 @@ async fn the_real_disk_keeps_records_too() {
     assert_eq!(read_all(&mut replay).await.0, *sink.0.lock());
 }
 
+#[tokio::test]
+async fn a_folder_belongs_to_one_process_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = Environment::system();
+    let open = || {
+        let sink = Arc::new(Collected::default());
+        Wal::open(&env, dir.path(), Settings::default(), sink as _)
+    };
+    let first = open().await.unwrap();
+    let refused = open().await.unwrap_err();
+    assert!(matches!(refused, WalError::InUse { .. }), "{refused}");
+    assert!(
+        refused.to_string().contains(&*dir.path().to_string_lossy()),
+        "{refused}"
+    );
+    drop(first);
+    open().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_name_of_a_disk_is_never_replaced() {
+    for damaged in [&b"not a ULID"[..], b"\xff", b""] {
+        let disk = Disk::new(Settings::default());
+        let path = Path::new(DIR).join("replica");
+        let mut file = disk.files.open_append(&path).unwrap();
+        file.append(damaged).unwrap();
+        let env = Environment::simulated(1, 0).with_files(Arc::new(disk.files.clone()));
+        let sink = Arc::new(Collected::default());
+        let opened = Wal::open(&env, Path::new(DIR), disk.settings, sink as _).await;
+        let error = opened.unwrap_err();
+        assert!(
+            matches!(&error, WalError::NoReplica { path: named } if *named == path),
+            "{error}"
+        );
+        assert_eq!(disk.files.read(&path).unwrap(), damaged);
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_read_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("replica")).unwrap();
+    let sink = Arc::new(Collected::default());
+    let opened = Wal::open(&Environment::system(), dir.path(), Settings::default(), sink as _).await;
+    let error = opened.unwrap_err();
+    assert!(
+        matches!(&error, WalError::Io { operation: "read", path, .. } if path.ends_with("replica")),
+        "{error}"
+    );
+}
+
+/// Fails at its first record.
+struct Panicking;
+
+impl RecordSink for Panicking {
+    fn apply(&self, _records: &[Record]) {
+        panic!("on purpose");
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_panics_closes_the_log_and_it_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = Environment::system();
+    let (wal, _) = Wal::open(&env, dir.path(), Settings::default(), Arc::new(Panicking))
+        .await
+        .unwrap();
+    assert!(!wal.is_closed());
+    let refused = append(&wal, "a", "one").await;
+    assert!(matches!(refused, Err(WalError::Closed)), "{refused:?}");
+    let refused = append(&wal, "a", "two").await;
+    assert!(matches!(refused, Err(WalError::Closed)), "{refused:?}");
+    assert!(wal.is_closed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn records_are_read_again_across_segments() {
     let mut disk = Disk::new(Settings {
