@@ -77,7 +77,7 @@ pub async fn standalone(arguments: Arguments) -> anyhow::Result<()> {
     let first = layout(&arguments.files, &data, &mut ports, &environment).await?;
     let mut fleet = Fleet::new(&data, lock, board.clone(), kill)?;
     let display = tokio::spawn(display::show(board.subscribe(), demo(arguments.port_offset)));
-    let mut outcome = fleet.apply(first).await;
+    let outcome = fleet.apply(first).await;
     let mut looks = interval(WATCH_PERIOD);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while outcome.is_ok() {
@@ -90,14 +90,13 @@ pub async fn standalone(arguments: Arguments) -> anyhow::Result<()> {
             continue;
         }
         seen = now;
-        match layout(&arguments.files, &data, &mut ports, &environment).await {
-            Ok(changed) => outcome = fleet.apply(changed).await,
-            Err(error) => board.change(|view| {
-                let error = anyhow::Error::new(error);
+        let changed = change(&arguments.files, &data, &mut ports, &environment, &mut fleet);
+        if let Err(error) = changed.await {
+            board.change(|view| {
                 view.problem = Some(format!(
                     "the files have changed and cannot be used, what ran goes on: {error:#}"
                 ));
-            }),
+            });
         }
     }
     fleet.finish().await;
@@ -105,6 +104,18 @@ pub async fn standalone(arguments: Arguments) -> anyhow::Result<()> {
     drop(board);
     let _ = display.await;
     Ok(outcome?)
+}
+
+/// Brings what runs in line with files that have changed.
+async fn change(
+    files: &[PathBuf],
+    data: &Path,
+    ports: &mut Ports,
+    environment: &Environment,
+    fleet: &mut Fleet,
+) -> anyhow::Result<()> {
+    let layout = layout(files, data, ports, environment).await?;
+    Ok(fleet.apply(layout).await?)
 }
 
 /// What to type to send traces.

@@ -118,11 +118,22 @@ fn table(view: &View, demo: &str) -> String {
             row.addresses.join("\n"),
         ]);
     }
+    let width = table.width().map_or(usize::MAX, usize::from);
+    let below = view.notes.iter().cloned().chain(view.problem.clone());
+    let below = below.chain([hint(view, demo)]);
     let mut lines = vec![table.to_string()];
-    lines.extend(view.notes.iter().cloned());
-    lines.extend(view.problem.clone());
-    lines.push(hint(view, demo));
+    lines.extend(below.flat_map(|text| folded(&text, width)));
     ended(&lines)
+}
+
+/// A text in lines of at most `width` characters: those that the terminal folds itself would not be counted.
+fn folded(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let characters: Vec<char> = line.chars().collect();
+        lines.extend(characters.chunks(width.max(1)).map(String::from_iter));
+    }
+    lines
 }
 
 fn hint(view: &View, demo: &str) -> String {
@@ -142,4 +153,15 @@ fn ended(lines: &[String]) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_longer_than_the_terminal_is_wide() {
+        assert_eq!(folded("a note\nand äöü", 4), ["a no", "te", "and ", "äöü"]);
+        assert_eq!(folded("short", usize::MAX), ["short"]);
+    }
 }

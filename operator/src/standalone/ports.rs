@@ -48,11 +48,15 @@ pub(super) enum PortError {
 /// A port of a process: the process's name, and the port's number in its pod.
 pub(super) type Slot = (String, u16);
 
-/// The ports that have been given out. A slot keeps its port as long as this lives.
+/// A slot, and the documented number under which it is published, if it is.
+type Wanted = (Slot, Option<u16>);
+
+/// The ports that have been given out. A slot keeps its port as long as this lives, and as long as it is published
+/// under the same number, or not at all.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ports {
     offset: u16,
-    given: BTreeMap<Slot, u16>,
+    given: BTreeMap<Wanted, u16>,
 }
 
 impl Ports {
@@ -67,16 +71,18 @@ impl Ports {
     /// The ports of slots: published ones at their documented number plus the offset, the others anywhere.
     ///
     /// Nothing changes when one cannot be had.
-    pub(super) fn assign(&mut self, slots: &[(Slot, Option<u16>)]) -> Result<BTreeMap<Slot, u16>, PortError> {
+    pub(super) fn assign(&mut self, slots: &[Wanted]) -> Result<BTreeMap<Slot, u16>, PortError> {
         let mut given = self.given.clone();
-        given.retain(|slot, _| slots.iter().any(|(wanted, _)| wanted == slot));
         let published: Vec<u16> = slots.iter().filter_map(|(_, documented)| *documented).collect();
-        for (slot, documented) in slots {
-            let Some(documented) = documented else { continue };
-            let port = moved(*documented, self.offset)?;
-            if given.get(slot) == Some(&port) {
+        given.retain(|wanted, _| slots.contains(wanted));
+        for wanted in slots {
+            let (slot, Some(documented)) = wanted else {
+                continue;
+            };
+            if given.contains_key(wanted) {
                 continue;
             }
+            let port = moved(*documented, self.offset)?;
             if !is_free(port) && !self.given.values().any(|own| *own == port) {
                 return Err(PortError::Taken {
                     port,
@@ -85,23 +91,23 @@ impl Ports {
                     offset: free_offset(&published, self.offset),
                 });
             }
-            given.insert(slot.clone(), port);
+            // An inner port that an offset made a published one.
+            given.retain(|_, inner| *inner != port);
+            given.insert(wanted.clone(), port);
         }
         let mut taken: BTreeSet<u16> = given.values().copied().collect();
-        for (slot, documented) in slots {
-            if documented.is_none() && !given.contains_key(slot) {
+        for wanted in slots {
+            if !given.contains_key(wanted) {
                 let port = inner(self.offset)
                     .find(|port| !taken.contains(port) && is_free(*port))
                     .ok_or(PortError::NoneFree)?;
                 taken.insert(port);
-                given.insert(slot.clone(), port);
+                given.insert(wanted.clone(), port);
             }
         }
         self.given = given;
-        let wanted = slots
-            .iter()
-            .filter_map(|(slot, _)| Some((slot.clone(), *self.given.get(slot)?)));
-        Ok(wanted.collect())
+        let assigned = self.given.iter().map(|((slot, _), port)| (slot.clone(), *port));
+        Ok(assigned.collect())
     }
 }
 
@@ -213,6 +219,24 @@ mod tests {
         let distinct: BTreeSet<u16> = first.values().copied().collect();
         assert_eq!(distinct.len(), 3);
         assert_eq!(ports.assign(&slots).unwrap(), first);
+    }
+
+    #[test]
+    fn a_port_is_given_up_to_the_slot_that_publishes_it_now() {
+        let free = TcpListener::bind((LOOPBACK, 0))
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let mut ports = Ports::new(0);
+        let (distributor, collector) = (slot("distributor", 4317), slot("collector", 4317));
+        let alone = [(distributor.clone(), Some(free))];
+        assert_eq!(ports.assign(&alone).unwrap()[&distributor], free);
+        let both = [(distributor.clone(), None), (collector.clone(), Some(free))];
+        let assigned = ports.assign(&both).unwrap();
+        assert_eq!(assigned[&collector], free);
+        assert_ne!(assigned[&distributor], free);
+        assert_eq!(ports.assign(&alone).unwrap()[&distributor], free);
     }
 
     #[test]
