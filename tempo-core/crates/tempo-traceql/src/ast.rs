@@ -100,6 +100,17 @@ pub enum SpansetOperator {
     },
 }
 
+impl SpansetOperator {
+    /// Whether there is an answer when the left side is empty: spans of the right side.
+    pub(crate) fn takes_right_alone(self) -> bool {
+        match self {
+            Self::And => false,
+            Self::Or => true,
+            Self::Structural { negated, union, .. } => negated && !union,
+        }
+    }
+}
+
 /// A relation in the trace's tree, seen from the right side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {

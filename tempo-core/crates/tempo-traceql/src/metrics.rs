@@ -13,6 +13,7 @@ mod groups;
 mod histogram;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 pub use accumulate::Partial;
 
@@ -49,15 +50,21 @@ impl TimeRange {
         count as usize
     }
 
-    /// The sample that a span which starts at `time_ns` belongs to.
-    fn sample(&self, time_ns: u64) -> Option<usize> {
+    /// The sample that a span which starts at `time_ns` belongs to, and other times which belong to it.
+    fn sample_around(&self, time_ns: u64) -> Option<(Range<u64>, u32)> {
         if time_ns <= self.start_ns || time_ns > self.end_ns {
             return None;
         }
-        match self.step_ns {
-            None => Some(0),
-            Some(step) => Some((time_ns.div_ceil(step) - self.start_ns / step - 1) as usize),
-        }
+        let (first, last, sample) = match self.step_ns {
+            None => (self.start_ns + 1, self.end_ns, 0),
+            Some(step) => {
+                let last = time_ns.checked_next_multiple_of(step)?;
+                let sample = last / step - self.start_ns / step - 1;
+                let first = last - step + 1;
+                (first.max(self.start_ns + 1), last.min(self.end_ns), sample)
+            }
+        };
+        Some((first..last.saturating_add(1), sample as u32))
     }
 
     /// The time of a sample.
@@ -215,7 +222,7 @@ mod tests {
         };
         assert_eq!(range.samples(), 3);
         assert_eq!(
-            [15, 16, 20, 21, 40, 41].map(|time| range.sample(time)),
+            [15, 16, 20, 21, 40, 41].map(|time| range.sample_around(time).map(|(_, sample)| sample)),
             [None, Some(0), Some(0), Some(1), Some(2), None]
         );
         assert_eq!([0, 1, 2].map(|sample| range.time_ns(sample)), [20, 30, 40]);
@@ -229,8 +236,8 @@ mod tests {
             step_ns: None,
         };
         assert_eq!(
-            (range.samples(), range.sample(16), range.time_ns(0)),
-            (1, Some(0), 40)
+            (range.samples(), range.sample_around(16), range.time_ns(0)),
+            (1, Some((16..41, 0)), 40)
         );
     }
 
@@ -242,7 +249,7 @@ mod tests {
                 end_ns: 40,
                 step_ns,
             };
-            assert_eq!((range.samples(), range.sample(40)), (0, None));
+            assert_eq!((range.samples(), range.sample_around(40)), (0, None));
         }
     }
 }

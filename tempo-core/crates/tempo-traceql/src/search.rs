@@ -165,6 +165,9 @@ impl Search {
     pub fn run(&self, batch: &dyn SpanBatch) -> Result<Vec<TraceMatch>, EvaluateError> {
         let source = Source::new(batch);
         let sets = self.spansets(&source)?;
+        if sets.is_empty() {
+            return Ok(Vec::new());
+        }
         let chosen = self.newest(&source, sets)?;
         Ok(answer::answer(&source, &chosen, &self.attributes, self.options)?)
     }

@@ -1,7 +1,7 @@
 //! Names and values of attributes, as editors ask for them to complete a query. Not here: limits across batches, which
 //! the caller keeps by looking at what it has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::ast::{Attribute, INTRINSICS, Intrinsic, Kind, Query, Scope, Static, Status};
 use crate::columns::{Column, Field, Part, SpanBatch, Values};
@@ -84,12 +84,12 @@ impl TagFilter {
         self.0.as_ref()
     }
 
-    /// Adds the values that `attribute` has in a batch to `found`; of an array its elements.
+    /// Adds the values that `attribute` has in a batch to `found`, some more than once; of an array its elements.
     pub fn values(
         &self,
         batch: &dyn SpanBatch,
         attribute: &Attribute,
-        found: &mut BTreeSet<TagValue>,
+        found: &mut impl Extend<TagValue>,
     ) -> Result<(), EvaluateError> {
         let source = Source::new(batch);
         let rows = self.rows(&source)?;
@@ -143,19 +143,42 @@ fn has_values(column: &Column) -> bool {
     column.parts.iter().any(|part| !part.values.is_empty())
 }
 
-fn add_values(column: &Column, found: &mut BTreeSet<TagValue>) {
+fn add_values(column: &Column, found: &mut impl Extend<TagValue>) {
     for part in &column.parts {
-        found.extend(distinct(part).filter_map(|index| Some(TagValue::new(&value_at(&part.values, index)?))));
+        let values = distinct(part).into_iter();
+        found.extend(values.filter_map(|index| Some(TagValue::new(&value_at(&part.values, index)?))));
     }
 }
 
-/// Indexes of values, at least one of each that differs: strings are looked up once per code.
-fn distinct(part: &Part) -> impl Iterator<Item = usize> + '_ {
-    let mut seen = BTreeSet::new();
-    (0..part.values.len()).filter(move |index| match &part.values {
-        Values::String { codes, .. } => codes.get(*index).is_some_and(|code| seen.insert(*code)),
-        _ => true,
-    })
+/// The index of the first of equal values; of ids all.
+fn distinct(part: &Part) -> Vec<usize> {
+    let all = 0..part.values.len();
+    let numbers = |bits: &dyn Fn(usize) -> u64| {
+        let mut seen = HashSet::new();
+        all.clone().filter(|index| seen.insert(bits(*index))).collect()
+    };
+    match &part.values {
+        Values::String { codes, dictionary } => {
+            let mut seen = vec![false; dictionary.len()];
+            let mut is_new = |code: &u32| {
+                seen.get_mut(*code as usize)
+                    .is_some_and(|seen| !std::mem::replace(seen, true))
+            };
+            all.zip(codes)
+                .filter(|(_, code)| is_new(code))
+                .map(|(index, _)| index)
+                .collect()
+        }
+        Values::Int(values) | Values::Duration(values) => {
+            numbers(&|index| values.get(index).map_or(0, |value| *value as u64))
+        }
+        Values::Float(values) => numbers(&|index| values.get(index).map_or(0, |value| value.to_bits())),
+        Values::Bool(values) => numbers(&|index| values.get(index).map_or(0, |value| u64::from(*value))),
+        Values::Status(values) | Values::Kind(values) => {
+            numbers(&|index| values.get(index).map_or(0, |value| u64::from(*value)))
+        }
+        Values::SpanId(_) | Values::TraceId(_) => all.collect(),
+    }
 }
 
 /// The query that is left of an unfinished filter.

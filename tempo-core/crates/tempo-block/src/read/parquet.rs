@@ -15,6 +15,7 @@ mod fields;
 mod file;
 mod files;
 mod leaf;
+mod pages;
 mod parents;
 mod part;
 mod prune;

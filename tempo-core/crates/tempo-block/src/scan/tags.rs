@@ -1,6 +1,6 @@
 //! Names and values of attributes: from the catalogue of a block where it knows them, else from the spans.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use tempo_runtime::Environment;
@@ -80,27 +80,62 @@ pub async fn tag_values(
     max_bytes: usize,
     found: &mut BTreeSet<TagValue>,
 ) -> Result<(), ScanError> {
-    let mut bytes: usize = found.iter().map(|value| value.value.len()).sum();
-    let mut add = |values: BTreeSet<TagValue>| {
-        for value in values {
-            let length = value.value.len();
-            bytes += if found.insert(value) { length } else { 0 };
-            if max_bytes > 0 && bytes > max_bytes {
-                return false;
-            }
-        }
-        true
+    let mut new = NewValues {
+        bytes: found.iter().map(|value| value.value.len()).sum(),
+        max_bytes,
+        values: HashSet::new(),
+        known: found,
     };
     if let Some(block) = block_without_filter(source, filter, range)
         && let Some(values) = known_values(&*block.catalogue().await?, attribute)
     {
-        add(values);
-        return Ok(());
+        new.add(values);
+    } else {
+        values_of_spans(environment, source, attribute, filter, range, &mut new).await?;
     }
+    // Sorted once: a set that grows by one costs a search each time.
+    let mut values = new.values.into_iter().collect();
+    found.append(&mut values);
+    Ok(())
+}
+
+/// Values that are not known yet, as many as there is room for.
+struct NewValues<'a> {
+    known: &'a BTreeSet<TagValue>,
+    values: HashSet<TagValue>,
+    bytes: usize,
+    /// 0 is no limit.
+    max_bytes: usize,
+}
+
+impl NewValues<'_> {
+    /// Adds values; whether there is room for more.
+    fn add(&mut self, values: Vec<TagValue>) -> bool {
+        for value in values {
+            if self.max_bytes > 0 && self.bytes > self.max_bytes {
+                return false;
+            }
+            let length = value.value.len();
+            if !self.known.contains(&value) && self.values.insert(value) {
+                self.bytes += length;
+            }
+        }
+        true
+    }
+}
+
+async fn values_of_spans(
+    environment: &Environment,
+    source: &Source,
+    attribute: &Attribute,
+    filter: &TagFilter,
+    range: TimeRange,
+    new: &mut NewValues<'_>,
+) -> Result<(), ScanError> {
     let run = {
         let (filter, attribute) = (filter.clone(), attribute.clone());
         move |batch: &dyn SpanBatch| {
-            let mut values = BTreeSet::new();
+            let mut values = Vec::new();
             filter.values(batch, &attribute, &mut values)?;
             Ok(values)
         }
@@ -116,7 +151,7 @@ pub async fn tag_values(
         work: Arc::new(run),
     };
     let parts = scan.parts(range).await?;
-    scan.each(&parts, |values, _| add(values)).await
+    scan.each(&parts, |values, _| new.add(values)).await
 }
 
 /// The source, if it is a block of which every span is asked for.
@@ -136,7 +171,7 @@ fn block_without_filter<'a>(
 }
 
 /// All values of an attribute; `None` where the catalogue does not know all.
-fn known_values(catalogue: &Catalogue, attribute: &Attribute) -> Option<BTreeSet<TagValue>> {
+fn known_values(catalogue: &Catalogue, attribute: &Attribute) -> Option<Vec<TagValue>> {
     let keys = match attribute {
         Attribute::Scoped(scope, key) => vec![catalogue.key(*scope, key)],
         // A span's value hides its resource's, and the catalogue does not know on which spans.

@@ -100,6 +100,9 @@ fn sets_of(source: &Source<'_>, input: Input<'_>) -> Result<Vec<Spanset>, Evalua
 fn by_trace(source: &Source<'_>, rows: Vec<u32>) -> Result<Vec<Spanset>, EvaluateError> {
     /// So many rows are sorted faster by comparing than by counting over all traces.
     const FEW: usize = 64;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let ordinals = source.ordinals()?;
     let ordinal = |row: u32| ordinals.get(row as usize).copied();
     let mut pairs: Vec<(u32, u32)> = rows
@@ -204,8 +207,15 @@ fn combined(
 ) -> Result<Vec<Spanset>, EvaluateError> {
     let numbered = numbered(input);
     let input = numbered.as_deref().map_or(Input::Batch, Input::Sets);
-    let left = sides(spanset(source, left, input)?);
+    // The right side first, as it is mostly what is rare: `{ a service } >> { an error }`.
     let mut right = sides(spanset(source, right, input)?);
+    if right.is_empty() && operator != SpansetOperator::Or {
+        return Ok(Vec::new());
+    }
+    let left = sides(spanset(source, left, input)?);
+    if left.is_empty() && !operator.takes_right_alone() {
+        return Ok(Vec::new());
+    }
     let mut combined: Vec<Spanset> = Vec::new();
     let mut add = |origin: u32, sets: &[Spanset], rows: Vec<u32>| {
         let attributes = match input {
@@ -268,6 +278,11 @@ fn side_by_side(
         SpansetOperator::Structural { .. } if left.len() > 1 || right.len() > 1 => {
             Err(EvaluateError::SeveralSpansets(operator.to_string()))
         }
+        // Without one of the sides nothing is related, and nobody need know the tree.
+        SpansetOperator::Structural { .. } if left.is_empty() && operator.takes_right_alone() => {
+            Ok(rows(right))
+        }
+        SpansetOperator::Structural { .. } if left.is_empty() || right.is_empty() => Ok(Vec::new()),
         SpansetOperator::Structural {
             relation,
             negated,

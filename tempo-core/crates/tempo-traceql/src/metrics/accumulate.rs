@@ -6,7 +6,7 @@ use super::groups::Groups;
 use super::histogram::Histogram;
 use super::{Leaf, TimeRange};
 use crate::ast::{Attribute, Intrinsic, MetricsFunction};
-use crate::columns::{Column, Field, Values};
+use crate::columns::{Column, Field, Part, Rows, Values};
 use crate::evaluate::{EvaluateError, RowSet, Source, positions};
 use crate::search::AttributeValue;
 
@@ -60,15 +60,15 @@ impl Accumulator {
         }
     }
 
-    /// Adds one span's value.
-    fn add(&mut self, value: f64, function: &MetricsFunction) {
-        let number = value / scale(function);
+    /// Adds one span's value: as series have it, and for a histogram as it is.
+    #[inline]
+    fn add(&mut self, number: f64, bucketed: Option<i64>) {
         self.count += 1;
         self.sum += number;
         self.min = self.min.min(number);
         self.max = self.max.max(number);
-        if let MetricsFunction::QuantileOverTime(..) | MetricsFunction::HistogramOverTime(_) = function {
-            self.histogram.get_or_insert_default().add(value as i64);
+        if let Some(value) = bucketed {
+            self.histogram.get_or_insert_default().add(value);
         }
     }
 }
@@ -79,6 +79,13 @@ pub(super) fn scale(function: &MetricsFunction) -> f64 {
         Some(Attribute::Intrinsic(Intrinsic::Duration)) => 1e9,
         _ => 1.0,
     }
+}
+
+fn has_histogram(function: &MetricsFunction) -> bool {
+    matches!(
+        function,
+        MetricsFunction::QuantileOverTime(..) | MetricsFunction::HistogramOverTime(_)
+    )
 }
 
 /// What a function is of.
@@ -140,20 +147,23 @@ impl Partial {
             None => None,
         };
         let mut table = Table::new(&samples, groups.labels.len());
-        for (position, (sample, group)) in samples.iter().zip(&groups.ids).enumerate() {
-            let Some(sample) = sample else {
-                continue;
-            };
-            let value = values
-                .as_ref()
-                .map(|values| values.get(position).copied().flatten());
-            if value == Some(None) {
-                continue;
+        let places = samples.iter().zip(&groups.ids);
+        match values {
+            None => {
+                for (sample, group) in places {
+                    if let Some(cell) = table.cell(*group, *sample) {
+                        cell.count += 1;
+                    }
+                }
             }
-            if let Some(cell) = table.cell(*group, *sample) {
-                match value.flatten() {
-                    Some(value) => cell.add(value, function),
-                    None => cell.count += 1,
+            Some(values) => {
+                let (scale, is_histogram) = (scale(function), has_histogram(function));
+                for ((sample, group), value) in places.zip(values) {
+                    if let Some(value) = value
+                        && let Some(cell) = table.cell(*group, *sample)
+                    {
+                        cell.add(value / scale, is_histogram.then_some(value as i64));
+                    }
                 }
             }
         }
@@ -194,34 +204,57 @@ impl Partial {
     }
 }
 
-/// The sample of each row; `None` for those outside the range.
-fn samples(starts: &Column, range: TimeRange) -> Vec<Option<u32>> {
-    let sample = |start: &i64| range.sample(*start as u64).map(|sample| sample as u32);
-    let parts = starts.parts.iter();
-    let values = parts.filter_map(|part| match &part.values {
-        Values::Int(values) => Some(values),
-        _ => None,
-    });
-    values.flatten().map(sample).collect()
+/// The sample of rows outside the range.
+const OUTSIDE: u32 = u32::MAX;
+
+/// The sample of each row.
+fn samples(starts: &Column, range: TimeRange) -> Vec<u32> {
+    let mut samples = Vec::new();
+    for part in &starts.parts {
+        let Values::Int(starts) = &part.values else {
+            continue;
+        };
+        samples.reserve(starts.len());
+        // Neighbours mostly start in the same sample.
+        let mut known = (0..0, OUTSIDE);
+        for start in starts {
+            let start = *start as u64;
+            if !known.0.contains(&start) {
+                known = range.sample_around(start).unwrap_or((start..start + 1, OUTSIDE));
+            }
+            samples.push(known.1);
+        }
+    }
+    samples
 }
 
 /// The number of each row: its first value, if that is a number and no array's.
 fn numbers(column: &Column, rows: &RowSet) -> Vec<Option<f64>> {
+    if let [part] = column.parts.as_slice()
+        && part.rows == Rows::Dense
+    {
+        return numbers_of(part);
+    }
     let mut first: Vec<Option<Option<f64>>> = vec![None; rows.len()];
     for part in &column.parts {
-        let number = |index: usize| match &part.values {
-            _ if part.array => None,
-            Values::Int(values) | Values::Duration(values) => values.get(index).map(|value| *value as f64),
-            Values::Float(values) => values.get(index).copied(),
-            _ => None,
-        };
-        for (index, position) in positions(part, rows).enumerate() {
+        for (number, position) in numbers_of(part).into_iter().zip(positions(part, rows)) {
             if let Some(first) = first.get_mut(position) {
-                first.get_or_insert_with(|| number(index));
+                first.get_or_insert(number);
             }
         }
     }
     first.into_iter().map(Option::flatten).collect()
+}
+
+/// The number of each value.
+fn numbers_of(part: &Part) -> Vec<Option<f64>> {
+    match &part.values {
+        Values::Int(values) | Values::Duration(values) if !part.array => {
+            values.iter().map(|value| Some(*value as f64)).collect()
+        }
+        Values::Float(values) if !part.array => values.iter().copied().map(Some).collect(),
+        other => vec![None; other.len()],
+    }
 }
 
 /// Accumulators by group and sample. Samples of a batch are neighbours, as it covers little time.
@@ -239,11 +272,12 @@ enum Places {
 }
 
 impl Table {
-    fn new(samples: &[Option<u32>], groups: usize) -> Self {
+    fn new(samples: &[u32], groups: usize) -> Self {
         /// A larger table is not made in advance.
         const MAX_DENSE: u64 = 1 << 20;
-        let first_sample = samples.iter().flatten().min().copied().unwrap_or_default();
-        let last_sample = samples.iter().flatten().max().copied().unwrap_or_default();
+        let inside = || samples.iter().copied().filter(|sample| *sample != OUTSIDE);
+        let first_sample = inside().min().unwrap_or_default();
+        let last_sample = inside().max().unwrap_or_default();
         let width = u64::from(last_sample - first_sample) + 1;
         let size = width.saturating_mul(groups as u64);
         Self {
@@ -258,7 +292,12 @@ impl Table {
         }
     }
 
+    /// The cell of a group and a sample; `None` outside the range.
+    #[inline]
     fn cell(&mut self, group: u32, sample: u32) -> Option<&mut Accumulator> {
+        if sample == OUTSIDE {
+            return None;
+        }
         let place = u64::from(group) * self.width + u64::from(sample - self.first_sample);
         let next = self.cells.len() as u32;
         let index = match &mut self.places {

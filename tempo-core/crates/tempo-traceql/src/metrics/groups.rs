@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::ast::{Attribute, Expression, Static};
-use crate::columns::{Column, Part, Values};
+use crate::columns::{Column, Part, Rows, Values};
 use crate::evaluate::values::{Cell, cells, group, value_at};
 use crate::evaluate::{EvaluateError, RowSet, Source, positions};
 use crate::search::AttributeValue;
@@ -24,13 +24,24 @@ impl Groups {
         };
         for attribute in by {
             let column = source.column(attribute, rows)?;
-            groups = groups.with(&Label::new(attribute, &column, rows));
+            groups = groups.with(Label::new(attribute, &column, rows));
         }
         Ok(groups)
     }
 
     /// The groups within these groups that one more label makes.
-    fn with(self, label: &Label) -> Self {
+    fn with(self, label: Label) -> Self {
+        if self.labels.len() == 1 {
+            let whole = self.labels.first().cloned().unwrap_or_default();
+            let labels = label
+                .values
+                .into_iter()
+                .map(|value| [whole.clone(), vec![value]].concat());
+            return Self {
+                ids: label.ids,
+                labels: labels.collect(),
+            };
+        }
         let mut known: HashMap<(u32, u32), u32> = HashMap::new();
         let mut labels = Vec::new();
         let mut last = None;
@@ -72,7 +83,12 @@ impl Label {
         let mut values = Distinct::default();
         values.id(group(&expression, &Cell::Missing));
         let mut ids = vec![MISSING; rows.len()];
-        if column.parts.iter().any(|part| part.array) {
+        if let [part] = column.parts.as_slice()
+            && part.rows == Rows::Dense
+            && !part.array
+        {
+            ids = ids_of(part, |value| values.id(group(&expression, &Cell::One(value))));
+        } else if column.parts.iter().any(|part| part.array) {
             for (id, cell) in ids.iter_mut().zip(cells(column, rows)) {
                 *id = values.id(group(&expression, &cell));
             }
@@ -80,8 +96,8 @@ impl Label {
             for part in &column.parts {
                 let of_value = |value: Static| group(&expression, &Cell::One(value));
                 let of_part = ids_of(part, |value| values.id(of_value(value)));
+                // Of several values of a row the first counts.
                 for (position, id) in positions(part, rows).zip(of_part) {
-                    // Of several values of a row the first counts.
                     if let Some(known) = ids.get_mut(position).filter(|known| **known == MISSING) {
                         *known = id;
                     }
@@ -100,12 +116,22 @@ fn ids_of(part: &Part, mut id: impl FnMut(Static) -> u32) -> Vec<u32> {
     let mut of_index = |index: usize| value_at(&part.values, index).map_or(MISSING, &mut id);
     match &part.values {
         Values::String { codes, dictionary } => {
-            let mut known = vec![None; dictionary.len()];
-            let of_code = |(index, code): (usize, &u32)| match known.get_mut(*code as usize) {
-                Some(known) => *known.get_or_insert_with(|| of_index(index)),
-                None => MISSING,
-            };
-            codes.iter().enumerate().map(of_code).collect()
+            const UNKNOWN: u32 = u32::MAX;
+            let mut known = vec![UNKNOWN; dictionary.len()];
+            let mut ids = Vec::with_capacity(codes.len());
+            for (index, code) in codes.iter().enumerate() {
+                let id = match known.get_mut(*code as usize) {
+                    Some(known) => {
+                        if *known == UNKNOWN {
+                            *known = of_index(index);
+                        }
+                        *known
+                    }
+                    None => MISSING,
+                };
+                ids.push(id);
+            }
+            ids
         }
         values => (0..values.len()).map(of_index).collect(),
     }

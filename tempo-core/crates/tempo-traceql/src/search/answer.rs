@@ -158,9 +158,15 @@ fn services(
     traces: &BTreeSet<u32>,
 ) -> Result<BTreeMap<u32, BTreeMap<String, ServiceStats>>, FetchError> {
     let ordinals = source.ordinals()?;
+    let mut is_wanted = vec![false; traces.last().map_or(0, |last| *last as usize + 1)];
+    for trace in traces {
+        if let Some(is_wanted) = is_wanted.get_mut(*trace as usize) {
+            *is_wanted = true;
+        }
+    }
     let rows = (0..)
         .zip(ordinals)
-        .filter(|(_, ordinal)| traces.contains(ordinal));
+        .filter(|(_, ordinal)| is_wanted.get(**ordinal as usize) == Some(&true));
     let rows = RowSet::Some(rows.map(|(row, _)| row).collect());
     let service_name = Field::Attribute(Scope::Resource, "service.name".to_owned());
     let names = cells(&source.field(&service_name, &rows)?, &rows);

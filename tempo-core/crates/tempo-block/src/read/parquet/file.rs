@@ -10,7 +10,7 @@ use bytes::Bytes;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
-use parquet::basic::Encoding;
+use parquet::basic::{Compression, CompressionCodec, Encoding};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
@@ -38,6 +38,8 @@ pub(super) struct SpansFile {
     leaves: HashMap<String, LeafNumber>,
     attributes: HashMap<Scope, HashMap<String, Vec<usize>>>,
     levels: Vec<OnceLock<FieldLevels>>,
+    /// By row group and leaf.
+    compressed: Vec<Vec<bool>>,
 }
 
 impl SpansFile {
@@ -54,6 +56,7 @@ impl SpansFile {
         let schema = spans_schema(&contents.columns);
         check_schema(&metadata, &schema).map_err(|problem| damaged(&problem))?;
         check_row_groups(&metadata, &contents, data_bytes).map_err(|problem| damaged(&problem))?;
+        let (metadata, compressed) = as_uncompressed(metadata).map_err(|error| damaged(&error))?;
         let described = metadata.file_metadata().schema_descr();
         let leaves = described.columns().iter().zip(0..);
         let leaves: HashMap<String, LeafNumber> = leaves
@@ -67,6 +70,7 @@ impl SpansFile {
             path,
             metadata,
             contents,
+            compressed,
         })
     }
 
@@ -119,6 +123,12 @@ impl SpansFile {
     /// The leaf of this path; `None` where the schema has none, which does not happen for the names in [`spans`].
     pub(super) fn leaf(&self, path: &str) -> Option<LeafNumber> {
         self.leaves.get(path).copied()
+    }
+
+    /// Whether the pages of a chunk are compressed with zstd; see [`super::pages`].
+    pub(super) fn is_compressed(&self, row_group: usize, leaf: LeafNumber) -> bool {
+        let of_row_group = self.compressed.get(row_group);
+        of_row_group.is_some_and(|leaves| leaves.get(leaf) == Some(&true))
     }
 
     /// The attribute columns of a key: their places in [`FileMetadata::columns`].
@@ -174,6 +184,22 @@ pub(super) fn decode_footer(tail: Bytes, file_bytes: u64) -> Result<ParquetMetaD
     let mut reader = ParquetMetaDataReader::new();
     reader.try_parse_sized(&Part { start, bytes: tail }, file_bytes)?;
     reader.finish()
+}
+
+/// The metadata as of a file whose zstd chunks are not compressed, and which chunks those are.
+fn as_uncompressed(metadata: ParquetMetaData) -> Result<(ParquetMetaData, Vec<Vec<bool>>), ParquetError> {
+    let mut compressed = Vec::with_capacity(metadata.num_row_groups());
+    let mut builder = metadata.into_builder();
+    let mut groups = builder.take_row_groups();
+    for chunks in groups.iter_mut().map(RowGroupMetaData::columns_mut) {
+        let is_zstd = |chunk: &ColumnChunkMetaData| chunk.compression_codec() == CompressionCodec::ZSTD;
+        compressed.push(chunks.iter().map(is_zstd).collect());
+        for chunk in chunks.iter_mut().filter(|chunk| is_zstd(chunk)) {
+            let plain = chunk.clone().into_builder();
+            *chunk = plain.set_compression(Compression::UNCOMPRESSED).build()?;
+        }
+    }
+    Ok((builder.set_row_groups(groups).build(), compressed))
 }
 
 fn by_scope_and_key(columns: &[AttributeColumn]) -> HashMap<Scope, HashMap<String, Vec<usize>>> {

@@ -7,12 +7,13 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::DataType;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups, RowSelection};
-use parquet::column::page::{PageIterator, PageReader};
+use parquet::column::page::PageIterator;
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::SerializedPageReader;
 
 use super::file::{LeafNumber, SpansFile, chunk_range};
+use super::pages::{DictionaryPage, OneChunk, Pages};
 use super::part::Part;
 use crate::read::ReadError;
 
@@ -40,11 +41,20 @@ impl Chunk<'_> {
         self.try_decode(selection).map_err(|error| self.damaged(&error))
     }
 
-    /// The strings of its dictionary page, `None` when it has none.
-    pub(super) fn dictionary(&self) -> std::result::Result<Option<ArrayRef>, ReadError> {
-        let part = self.part();
-        ParquetMetaDataReader::read_column_dictionary(&part, &self.file.metadata, self.row_group, self.leaf)
-            .map_err(|error| self.damaged(&error))
+    /// Its dictionary page; `None` when it has none.
+    pub(super) fn dictionary(&self) -> std::result::Result<Option<DictionaryPage>, ReadError> {
+        let page = self
+            .pages()
+            .and_then(|mut pages| DictionaryPage::read(&mut pages));
+        page.map_err(|error| self.damaged(&error))
+    }
+
+    fn pages(&self) -> Result<Pages> {
+        let column = self.file.metadata.row_group(self.row_group).column(self.leaf);
+        Ok(Pages {
+            inner: SerializedPageReader::new(Arc::new(self.part()), column, self.num_rows(), None)?,
+            compressed: self.file.is_compressed(self.row_group, self.leaf),
+        })
     }
 
     fn damaged(&self, problem: &dyn ToString) -> ReadError {
@@ -103,9 +113,7 @@ impl RowGroups for Chunk<'_> {
         if leaf != self.leaf {
             return Err(ParquetError::General(format!("leaf column {leaf} was not read")));
         }
-        let column = self.file.metadata.row_group(self.row_group).column(leaf);
-        let pages = SerializedPageReader::new(Arc::new(self.part()), column, self.num_rows(), None)?;
-        Ok(Box::new(Pages(Some(Box::new(pages)))))
+        Ok(Box::new(OneChunk(Some(Box::new(self.pages()?)))))
     }
 
     fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
@@ -116,16 +124,3 @@ impl RowGroups for Chunk<'_> {
         &self.file.metadata
     }
 }
-
-/// The pages of one column chunk.
-struct Pages(Option<Box<dyn PageReader>>);
-
-impl Iterator for Pages {
-    type Item = Result<Box<dyn PageReader>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.take().map(Ok)
-    }
-}
-
-impl PageIterator for Pages {}

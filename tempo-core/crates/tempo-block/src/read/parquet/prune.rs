@@ -1,7 +1,6 @@
 //! Whether a row group may have a span that satisfies a condition: by minimum and maximum of its columns, and by the
 //! dictionary pages of those that are loaded.
 
-use arrow::array::{AsArray, BinaryArray};
 use memchr::memmem;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::statistics::Statistics;
@@ -9,6 +8,7 @@ use tempo_traceql::ast::{Attribute, Intrinsic, Operator, Scope, Static};
 use tempo_traceql::columns::{Condition, Field};
 
 use super::file::{LeafNumber, is_all_dictionary};
+use super::pages::DictionaryPage;
 use super::row_group::ParquetRowGroup;
 use crate::schema::ValueKind;
 
@@ -108,24 +108,24 @@ fn may_hold_text(group: &ParquetRowGroup, leaf: LeafNumber, condition: &Conditio
         return true;
     };
     // One search through all texts at once, and mostly the last.
-    let has_needle = |needle: &str| memmem::find(dictionary.value_data(), needle.as_bytes()).is_some();
+    let has_needle = |needle: &str| memmem::find(dictionary.bytes(), needle.as_bytes()).is_some();
     test.needle().is_none_or(has_needle) && has_text(&dictionary, |text| test.is_satisfied_by(text))
 }
 
-fn has_text(dictionary: &BinaryArray, test: impl Fn(&str) -> bool) -> bool {
-    let mut texts = dictionary.iter().flatten();
-    texts.any(|text| std::str::from_utf8(text).is_ok_and(&test))
+fn has_text(dictionary: &DictionaryPage, test: impl Fn(&str) -> bool) -> bool {
+    dictionary
+        .texts()
+        .any(|text| std::str::from_utf8(text).is_ok_and(&test))
 }
 
 /// All texts of a leaf; `None` where they cannot be told.
-fn dictionary(group: &ParquetRowGroup, leaf: LeafNumber) -> Option<BinaryArray> {
+fn dictionary(group: &ParquetRowGroup, leaf: LeafNumber) -> Option<DictionaryPage> {
     let chunk = group.chunk(leaf)?;
     if !is_all_dictionary(chunk_metadata(group, leaf)?) {
         return None;
     }
     // What is wrong with the page is told by evaluation.
-    let texts = chunk.dictionary().ok()??;
-    texts.as_binary_opt().cloned()
+    chunk.dictionary().ok()?
 }
 
 fn chunk_metadata(group: &ParquetRowGroup, leaf: LeafNumber) -> Option<&ColumnChunkMetaData> {
