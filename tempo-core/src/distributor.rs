@@ -2,7 +2,7 @@
 //! ingesters by trace.
 //!
 //! ```text
-//! TraceBatch ─ tenant ─ rate ─ ids ─ split by trace id (byte ranges) ─► one push per ingester ─► OK when all are stored
+//! TraceBatch ─ tenant ─ ids ─ rate ─ split by trace id (byte ranges) ─► one push per ingester ─► OK when all are stored
 //! ```
 //! How many bytes are in flight is bounded by the doors (`tempo_receiver::DoorSettings`). Not here: what an
 //! acknowledgement means (the ingester), limits on single traces (the ingester, which sees all of a trace).
@@ -83,8 +83,9 @@ impl Distributor {
 
     async fn take(&self, batch: &TraceBatch) -> Result<(), ConsumeError> {
         let tenant = self.tenant(batch)?;
+        self.check_ids(&tenant, batch)?;
         self.metrics.received(&tenant, batch);
-        self.check(&tenant, batch)?;
+        self.check_rate(&tenant, batch)?;
         let started = self.environment.clock.since_boot();
         let pushed = push::push(&self.ingesters, &tenant, batch, &self.metrics).await;
         let took = self.environment.clock.since_boot().saturating_sub(started);
@@ -105,29 +106,35 @@ impl Distributor {
             })
     }
 
-    /// Limits and ids.
-    fn check(&self, tenant: &TenantId, batch: &TraceBatch) -> Result<(), ConsumeError> {
-        let discard = |reason, kind, message| {
-            self.metrics.discarded(reason, tenant, batch.contents.spans);
-            Err(ConsumeError::new(kind, message))
+    /// Before anything is kept about the tenant but the reason of the refusal: what it sends may be garbage.
+    fn check_ids(&self, tenant: &TenantId, batch: &TraceBatch) -> Result<(), ConsumeError> {
+        let Some(invalid) = batch.contents.invalid_id else {
+            return Ok(());
         };
+        let reason = match invalid {
+            InvalidId::Trace { .. } => "invalid_trace_id",
+            InvalidId::Span { .. } => "invalid_span_id",
+        };
+        self.metrics.discarded(reason, tenant, batch.contents.spans);
+        Err(ConsumeError::new(ErrorKind::InvalidArgument, invalid.to_string()))
+    }
+
+    fn check_rate(&self, tenant: &TenantId, batch: &TraceBatch) -> Result<(), ConsumeError> {
         let distributors = self.members.of_role(Target::Distributor.name()).len();
         let rate = Rate::of(&self.limits.of(tenant).ingestion, distributors);
         let now = self.environment.clock.since_boot();
-        if let Err(refused) = self.rates.take(tenant, batch.payload.len(), rate, now) {
-            let kind = self.kind_of(CallErrorKind::ResourceExhausted);
-            return discard("rate_limited", kind, refused.to_string());
-        }
-        match batch.contents.invalid_id {
-            None => Ok(()),
-            Some(invalid) => {
-                let reason = match invalid {
-                    InvalidId::Trace { .. } => "invalid_trace_id",
-                    InvalidId::Span { .. } => "invalid_span_id",
-                };
-                discard(reason, ErrorKind::InvalidArgument, invalid.to_string())
-            }
-        }
+        let taken = self.rates.take(tenant, batch.payload.len(), rate, now);
+        taken.map_err(|refused| {
+            self.metrics
+                .discarded("rate_limited", tenant, batch.contents.spans);
+            // OTLP clients send again whatever was answered with `RESOURCE_EXHAUSTED` over HTTP.
+            let kind = if refused.is_retryable() {
+                self.kind_of(CallErrorKind::ResourceExhausted)
+            } else {
+                ErrorKind::InvalidArgument
+            };
+            ConsumeError::new(kind, refused.to_string())
+        })
     }
 
     fn kind_of(&self, kind: CallErrorKind) -> ErrorKind {

@@ -38,6 +38,13 @@ pub(super) enum RateLimited {
     },
 }
 
+impl RateLimited {
+    /// Whether the same request may pass later.
+    pub(super) fn is_retryable(&self) -> bool {
+        matches!(self, Self::Rate { .. })
+    }
+}
+
 /// What a tenant may send to this distributor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rate {
@@ -80,14 +87,62 @@ impl Rate {
     }
 }
 
-/// The buckets of all tenants.
+/// How often buckets that are full again are let go.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// The buckets of the tenants that have sent something lately.
 #[derive(Debug, Default)]
-pub(super) struct RateLimiter(Mutex<HashMap<TenantId, Bucket>>);
+pub(super) struct RateLimiter(Mutex<Buckets>);
+
+#[derive(Debug, Default)]
+struct Buckets {
+    of: HashMap<TenantId, Bucket>,
+    swept_at: Duration,
+}
+
+impl Buckets {
+    /// Lets buckets go that are full: a new one is the same. Tenants may be made up by whoever sends.
+    fn sweep(&mut self, now: Duration) {
+        if now.saturating_sub(self.swept_at) >= SWEEP {
+            self.of.retain(|_, bucket| bucket.full_at > now);
+            self.swept_at = now;
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Bucket {
     tokens: f64,
     filled_at: Duration,
+    /// When it has its burst again, if nothing is taken.
+    full_at: Duration,
+}
+
+impl Bucket {
+    fn full(limit: Rate, now: Duration) -> Self {
+        Self {
+            tokens: limit.burst as f64,
+            filled_at: now,
+            full_at: now,
+        }
+    }
+
+    fn fill(&mut self, limit: Rate, now: Duration) {
+        let elapsed = now.saturating_sub(self.filled_at).as_secs_f64();
+        self.tokens = (self.tokens + elapsed * limit.local as f64).min(limit.burst as f64);
+        self.filled_at = now;
+    }
+
+    fn take(&mut self, bytes: usize, limit: Rate) -> bool {
+        let enough = bytes as f64 <= self.tokens;
+        if enough {
+            self.tokens -= bytes as f64;
+        }
+        let missing = (limit.burst as f64 - self.tokens) / limit.local as f64;
+        let missing = Duration::try_from_secs_f64(missing).unwrap_or(Duration::MAX);
+        self.full_at = self.filled_at.saturating_add(missing);
+        enough
+    }
 }
 
 impl RateLimiter {
@@ -107,18 +162,15 @@ impl RateLimiter {
             return Err(RateLimited::Burst { bytes, limit, tenant });
         }
         let mut buckets = self.0.lock();
-        let bucket = buckets.entry(tenant.clone()).or_insert(Bucket {
-            tokens: limit.burst as f64,
-            filled_at: now,
-        });
-        let elapsed = now.saturating_sub(bucket.filled_at).as_secs_f64();
-        bucket.tokens = (bucket.tokens + elapsed * limit.local as f64).min(limit.burst as f64);
-        bucket.filled_at = now;
-        if (bytes as f64) > bucket.tokens {
-            return Err(RateLimited::Rate { bytes, limit, tenant });
+        buckets.sweep(now);
+        let bucket = buckets.of.entry(tenant.clone());
+        let bucket = bucket.or_insert_with(|| Bucket::full(limit, now));
+        bucket.fill(limit, now);
+        if bucket.take(bytes, limit) {
+            Ok(())
+        } else {
+            Err(RateLimited::Rate { bytes, limit, tenant })
         }
-        bucket.tokens -= bytes as f64;
-        Ok(())
     }
 }
 
@@ -155,6 +207,40 @@ mod tests {
             let tenant = tenant.parse().unwrap();
             assert!(limiter.take(&tenant, 150, LIMIT, Duration::ZERO).is_ok());
         }
+    }
+
+    #[test]
+    fn full_buckets_are_let_go_and_others_are_kept() {
+        let limiter = RateLimiter::default();
+        let take = |tenant: &str, bytes, limit, second| {
+            let (tenant, now) = (tenant.parse().unwrap(), Duration::from_secs(second));
+            limiter.take(&tenant, bytes, limit, now).is_ok()
+        };
+        let slow = Rate { local: 1, ..LIMIT };
+        for number in 0..100 {
+            assert!(take(&format!("made-up-{number}"), 150, LIMIT, 0));
+        }
+        assert!(take("slow", 150, slow, 0));
+        assert!(take("last", 1, LIMIT, 60));
+        let mut left: Vec<String> = limiter.0.lock().of.keys().map(ToString::to_string).collect();
+        left.sort();
+        assert_eq!(left, ["last", "slow"]);
+        assert!(!take("slow", 61, slow, 60), "it has 60 bytes");
+        assert!(take("slow", 60, slow, 60));
+    }
+
+    #[test]
+    fn only_a_request_that_may_pass_later_is_worth_a_retry() {
+        let limiter = RateLimiter::default();
+        let refused = |bytes| {
+            let taken = limiter.take(&TenantId::single(), bytes, LIMIT, Duration::ZERO);
+            taken.unwrap_err().is_retryable()
+        };
+        assert!(!refused(151));
+        limiter
+            .take(&TenantId::single(), 150, LIMIT, Duration::ZERO)
+            .unwrap();
+        assert!(refused(1));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::consumer::{ConsumeError, ErrorKind, TraceBatch, TraceConsumer};
 
@@ -61,6 +61,27 @@ impl Door {
         self.settings
     }
 
+    /// Room for a request of `bytes`, or that there is none now.
+    pub(crate) fn room(&self, bytes: usize) -> Result<SemaphorePermit<'_>, ConsumeError> {
+        self.acquire(self.kilobytes(bytes))
+    }
+
+    fn kilobytes(&self, bytes: usize) -> usize {
+        (bytes / 1024 + 1)
+            .min(self.settings.max_in_flight_bytes / 1024)
+            .max(1)
+    }
+
+    fn acquire(&self, kilobytes: usize) -> Result<SemaphorePermit<'_>, ConsumeError> {
+        self.in_flight.try_acquire_many(kilobytes as u32).map_err(|_| {
+            let message = format!(
+                "too many requests in flight: over {} bytes are waiting to be stored; try again",
+                self.settings.max_in_flight_bytes
+            );
+            ConsumeError::new(ErrorKind::Unavailable { retry_after: None }, message)
+        })
+    }
+
     /// Hands an encoded request on and waits for the consumer's word.
     pub async fn push(
         &self,
@@ -68,19 +89,20 @@ impl Door {
         headers: HeaderMap,
         transport: &'static str,
     ) -> Result<(), ConsumeError> {
-        let kilobytes = (payload.len() / 1024 + 1)
-            .min(self.settings.max_in_flight_bytes / 1024)
-            .max(1);
-        let Ok(_permit) = self.in_flight.try_acquire_many(kilobytes as u32) else {
-            let message = format!(
-                "too many requests in flight: over {} bytes are waiting to be stored; try again",
-                self.settings.max_in_flight_bytes
-            );
-            return Err(ConsumeError::new(
-                ErrorKind::Unavailable { retry_after: None },
-                message,
-            ));
-        };
+        let room = self.room(payload.len())?;
+        self.push_in(room, payload, headers, transport).await
+    }
+
+    /// Like [`Door::push`], for a request that has room already; it gets more if it has grown.
+    pub(crate) async fn push_in(
+        &self,
+        mut room: SemaphorePermit<'_>,
+        payload: Bytes,
+        headers: HeaderMap,
+        transport: &'static str,
+    ) -> Result<(), ConsumeError> {
+        let grown = self.kilobytes(payload.len());
+        room.merge(self.acquire(grown.saturating_sub(room.num_permits()))?);
         let contents = tempo_model::validate::contents(&payload).map_err(|error| {
             ConsumeError::new(
                 ErrorKind::InvalidArgument,

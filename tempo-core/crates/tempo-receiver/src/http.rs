@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use prost::Message;
@@ -19,6 +19,10 @@ use tokio::net::TcpListener;
 use crate::consumer::{ConsumeError, ErrorKind};
 use crate::door::Door;
 use crate::grpc::rpc_status;
+
+/// The largest window of zstd, as a power of two: 8 MiB, which every decoder has to offer (RFC 9659), and which a
+/// client can make us set aside.
+const ZSTD_WINDOW_LOG: u32 = 23;
 
 const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
@@ -128,6 +132,7 @@ async fn export(State(door): State<Door>, request: Request) -> Response {
 
 async fn accept(door: &Door, encoding: Encoding, headers: HeaderMap, body: Body) -> Result<(), ConsumeError> {
     let limit = door.settings().max_request_bytes;
+    let room = door.room(announced(&headers).min(limit))?;
     let body = read(body, limit).await?;
     let body = decompress(&headers, body, limit)?;
     let payload = match encoding {
@@ -137,7 +142,14 @@ async fn accept(door: &Door, encoding: Encoding, headers: HeaderMap, body: Body)
             .encode_to_vec()
             .into(),
     };
-    door.push(payload, headers, "http").await
+    door.push_in(room, payload, headers, "http").await
+}
+
+/// How long the body is going to be; 0 when that is not said.
+fn announced(headers: &HeaderMap) -> usize {
+    let length = headers.get(CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
+    length.unwrap_or(0)
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, ConsumeError> {
@@ -157,13 +169,19 @@ fn decompress(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Bytes, C
         "gzip" => inflate(flate2::read::MultiGzDecoder::new(&*body), limit),
         "deflate" | "zlib" => inflate(flate2::read::ZlibDecoder::new(&*body), limit),
         "zstd" => inflate(
-            zstd::Decoder::new(&*body).map_err(|error| invalid(error.to_string()))?,
+            zstd_decoder(&body).map_err(|error| invalid(error.to_string()))?,
             limit,
         ),
         other => Err(invalid(format!(
             "unsupported Content-Encoding: {other}; supported: gzip, zstd, zlib, deflate"
         ))),
     }
+}
+
+fn zstd_decoder(body: &[u8]) -> std::io::Result<zstd::Decoder<'_, &[u8]>> {
+    let mut decoder = zstd::Decoder::with_buffer(body)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+    Ok(decoder)
 }
 
 fn inflate(decoder: impl Read, limit: usize) -> Result<Bytes, ConsumeError> {

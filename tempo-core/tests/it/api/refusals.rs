@@ -225,12 +225,20 @@ async fn a_dead_ingester_is_missed_until_it_is_given_up() {
 #[tokio::test]
 async fn a_tenant_over_its_rate_is_told_when_to_come_again() {
     let mut config = Config::default();
-    config.overrides.defaults.ingestion.rate_limit_bytes = 150;
+    config.overrides.defaults.ingestion.rate_limit_bytes = 1;
     config.overrides.defaults.ingestion.burst_size_bytes = 150;
     let stack = Stack::start(&config).await;
     let large = span(&"x".repeat(400), 7, 1, None, 1);
     let error = stack.push(None, &large).await.unwrap_err();
     assert!(error.message.starts_with("RATE_LIMITED: batch size ("), "{error}");
+    assert_eq!(error.kind, ErrorKind::InvalidArgument, "it never passes");
+    let small = span("shop", 7, 1, None, 1);
+    stack.push(None, &small).await.unwrap();
+    let error = stack.push(None, &small).await.unwrap_err();
+    assert!(
+        error.message.starts_with("RATE_LIMITED: ingestion rate limit ("),
+        "{error}"
+    );
     let ErrorKind::ResourceExhausted {
         retry_after: Some(delay),
     } = error.kind

@@ -7,6 +7,8 @@ use flate2::Compression;
 use prost::Message;
 use reqwest::{Client, Method, Response, StatusCode};
 use tempo_receiver::{ConsumeError, DoorSettings, ErrorKind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::{Doors, RpcStatus, doors, open_doors, request};
 
@@ -170,6 +172,47 @@ async fn what_is_too_large_is_refused_also_when_it_is_compressed() {
         200
     );
     assert_eq!(doors.received(), [request("small")]);
+}
+
+#[tokio::test]
+async fn a_zstd_window_is_at_most_8_mebibytes() {
+    let doors = open_doors().await;
+    let wide = |window_log| {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(window_log).unwrap();
+        encoder.write_all(&request("a").encode_to_vec()).unwrap();
+        encoder.finish().unwrap()
+    };
+    for (window_log, status) in [(23, 200), (24, 400)] {
+        let answer = post(&doors, PROTOBUF, Some("zstd"), wide(window_log)).await;
+        assert_eq!(answer.status(), status);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_announced_has_its_room_before_it_comes() {
+    let settings = DoorSettings {
+        max_in_flight_bytes: 64 << 10,
+        ..DoorSettings::default()
+    };
+    let doors = doors(settings, 1000).await;
+    let mut slow = TcpStream::connect(doors.http).await.unwrap();
+    let head = format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: a\r\ncontent-type: {PROTOBUF}\r\ncontent-length: {}\r\n\
+         expect: 100-continue\r\n\r\n",
+        64 << 10
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    // The server asks for the body once it has made room.
+    let mut asked = [0; 12];
+    slow.read_exact(&mut asked).await.unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100");
+    let send = || post(&doors, PROTOBUF, None, request("a").encode_to_vec());
+    assert_eq!(send().await.status(), 503);
+    drop(slow);
+    while send().await.status() != 200 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
