@@ -15,10 +15,14 @@ kubernetes_version=v1.36.3
 
 say() { printf '%s\n' "$*" >&2; }
 
-command -v go >/dev/null || {
-    say "tools: go is not installed; the tests against a real API server and MinIO need it: apt-get install golang (1.26 or newer)"
+go_wanted=1.26
+go_found=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null || true)
+go_found=${go_found#go}
+if [ "$(printf '%s\n' "$go_wanted" "${go_found:-0}" | sort -V | head -n 1)" != "$go_wanted" ]; then
+    say "tools: the tests against a real API server and MinIO need Go $go_wanted or newer; found: ${go_found:-none}"
+    say "tools: type: apt-get install golang-$go_wanted && export PATH=/usr/lib/go-$go_wanted/bin:\$PATH"
     exit 1
-}
+fi
 
 # The name that a module's tool package has once built, where it is not the one we call it by.
 link_name() {

@@ -3,13 +3,18 @@
 # the tree, and prints the path of its interpreter as the only line on standard output.
 set -euo pipefail
 
+say() { printf '%s\n' "$*" >&2; }
+
+command -v python3 >/dev/null || {
+    say "python: python3 is not installed; type: apt-get install python3 python3-venv"
+    exit 1
+}
+
 here=$(cd "$(dirname "$0")/.." && pwd)
 cache=${TEMPO_RS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tempo-rs}
 requirements=$here/python/requirements.txt
 stamp=$({ python3 --version; cat "$requirements"; } | sha256sum | cut -c1-16)
 venv=$cache/python-$stamp
-
-say() { printf '%s\n' "$*" >&2; }
 
 if [ ! -e "$venv/.done" ]; then
     say "python: installing $(grep -cv '^#' "$requirements") packages by name into $venv"

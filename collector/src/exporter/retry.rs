@@ -9,6 +9,10 @@ use tokio::time::Instant;
 use super::{SendError, Sender, Sent};
 use crate::config::values;
 
+/// A server that asks for a longer pause than this does not get it.
+const LONGEST_ASKED: Duration = Duration::from_hours(1);
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
+
 /// Settings of `retry_on_failure`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -45,6 +49,17 @@ impl Default for RetrySettings {
 
 impl RetrySettings {
     pub(super) fn check(&self) -> Result<(), String> {
+        if !self.enabled {
+            return Ok(());
+        }
+        for (key, interval) in [
+            ("initial_interval", self.initial_interval),
+            ("max_interval", self.max_interval),
+        ] {
+            if interval < SHORTEST_INTERVAL {
+                return Err(format!("{key} must be at least 1ms"));
+            }
+        }
         let bound = self.max_elapsed_time;
         if !bound.is_zero() && (bound < self.initial_interval || bound < self.max_interval) {
             return Err(
@@ -54,8 +69,8 @@ impl RetrySettings {
         if !(0.0..=1.0).contains(&self.randomization_factor) {
             return Err("randomization_factor must lie between 0 and 1".to_owned());
         }
-        if !self.multiplier.is_finite() || self.multiplier < 0.0 {
-            return Err("multiplier must not be negative".to_owned());
+        if !(1.0..=100.0).contains(&self.multiplier) {
+            return Err("multiplier must lie between 1 and 100".to_owned());
         }
         Ok(())
     }
@@ -63,8 +78,18 @@ impl RetrySettings {
     /// The pause of length `interval`, strayed.
     fn strayed(&self, interval: Duration) -> Duration {
         let factor = self.randomization_factor * (rand::random::<f64>() * 2.0 - 1.0);
-        interval.mul_f64(1.0 + factor)
+        scaled(interval, 1.0 + factor)
     }
+
+    /// The length of the pause after one of length `interval`.
+    fn next(&self, interval: Duration) -> Duration {
+        scaled(interval, self.multiplier).min(self.max_interval)
+    }
+}
+
+/// `interval` times `factor`, as far as that can be told.
+fn scaled(interval: Duration, factor: f64) -> Duration {
+    Duration::try_from_secs_f64(interval.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
 
 /// Sends `payload` until it is taken, refused for good, or given up.
@@ -81,13 +106,28 @@ pub(super) async fn send(
             answer => return answer,
         };
         let asked = error.error.kind.retry_after().unwrap_or_default();
-        let pause = settings.strayed(interval).max(asked);
+        let pause = settings.strayed(interval).max(asked.min(LONGEST_ASKED));
         let bound = settings.max_elapsed_time;
-        if !bound.is_zero() && started.elapsed() + pause > bound {
+        if !bound.is_zero() && started.elapsed().saturating_add(pause) > bound {
             return Err(error);
         }
         tracing::info!(%error, ?pause, "sending failed; it is tried again");
         tokio::time::sleep(pause).await;
-        interval = interval.mul_f64(settings.multiplier).min(settings.max_interval);
+        interval = settings.next(interval);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_the_longest_however_long_that_is() {
+        let mut settings = RetrySettings::default();
+        assert_eq!(settings.next(Duration::from_secs(10)), Duration::from_secs(15));
+        assert_eq!(settings.next(Duration::from_secs(29)), Duration::from_secs(30));
+        settings.max_interval = Duration::MAX;
+        assert_eq!(settings.next(Duration::MAX), Duration::MAX);
+        assert!(settings.strayed(Duration::MAX) > Duration::from_hours(1));
     }
 }

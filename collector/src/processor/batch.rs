@@ -28,6 +28,8 @@ const WAITING_BATCHES: usize = 4;
 const MAX_WAITING_BYTES: usize = 64 << 20;
 /// The pause before a refused batch is tried again, where the next component names none.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// A longer pause is not kept, whoever asks for it.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// Settings of `batch`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -168,7 +170,8 @@ impl Batch {
             match self.next.consume(batch.clone()).await {
                 Ok(()) => return,
                 Err(error) if error.kind.is_retryable() => {
-                    tokio::time::sleep(error.kind.retry_after().unwrap_or(RETRY_PAUSE)).await;
+                    let asked = error.kind.retry_after().unwrap_or(RETRY_PAUSE);
+                    tokio::time::sleep(asked.min(LONGEST_PAUSE)).await;
                 }
                 Err(error) => {
                     let spans = batch.contents.spans;

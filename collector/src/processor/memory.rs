@@ -15,6 +15,9 @@ use tempo_runtime::Shutdown;
 use crate::config::{Problem, values};
 use crate::metrics::{Metrics, ProcessorLabels};
 
+/// The largest limit whose bytes can be counted.
+const LARGEST_MIB: u64 = u64::MAX >> 20;
+
 /// Settings of `memory_limiter`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -40,6 +43,9 @@ impl MemorySettings {
         }
         if self.limit_mib == 0 && self.limit_percentage == 0 {
             return problem("limit_mib", "set limit_mib or limit_percentage");
+        }
+        if self.limit_mib > LARGEST_MIB {
+            return problem("limit_mib", "is more than any machine has; it is in MiB");
         }
         if self.limit_percentage > 100 || self.spike_limit_percentage > 100 {
             return problem("limit_percentage", "a percentage cannot be above 100");

@@ -80,6 +80,26 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "exporters::otlp::retry_on_failure: max_elapsed_time",
     ),
     (
+        "tempo:4317', ",
+        "tempo:4317', retry_on_failure: {multiplier: 0.5}, ",
+        "exporters::otlp::retry_on_failure: multiplier must lie between 1 and 100",
+    ),
+    (
+        "tempo:4317', ",
+        "tempo:4317', retry_on_failure: {multiplier: 1000}, ",
+        "exporters::otlp::retry_on_failure: multiplier must lie between 1 and 100",
+    ),
+    (
+        "tempo:4317', ",
+        "tempo:4317', retry_on_failure: {initial_interval: 0s}, ",
+        "exporters::otlp::retry_on_failure: initial_interval must be at least 1ms",
+    ),
+    (
+        "limit_percentage: 80",
+        "limit_mib: 17592186044416",
+        "processors::memory_limiter::limit_mib: is more than any machine has",
+    ),
+    (
         "insecure: true",
         "cert_file: /a",
         "exporters::otlp::tls: tls: cert_file and key_file come together",

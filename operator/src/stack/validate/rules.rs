@@ -227,6 +227,12 @@ pub(super) fn notices(spec: &TempoStackSpec) -> Vec<Notice> {
             "pods are spread over the zones, but replicas of a span may still be in one zone",
         ),
         (
+            spec.network_policy.as_ref().is_some_and(|policy| policy.enabled),
+            NotBuilt,
+            "spec.networkPolicy",
+            "network policies are not made yet: any pod that the cluster lets through reaches the components",
+        ),
+        (
             interface.enabled,
             Deprecated,
             "spec.template.queryFrontend.jaegerQuery",
