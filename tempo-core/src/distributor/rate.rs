@@ -88,7 +88,7 @@ impl Rate {
 }
 
 /// How often buckets that are full again are let go.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// The buckets of the tenants that have sent something lately.
 #[derive(Debug, Default)]
