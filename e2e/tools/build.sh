@@ -20,7 +20,7 @@ go_found=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null || true)
 go_found=${go_found#go}
 if [ "$(printf '%s\n' "$go_wanted" "${go_found:-0}" | sort -V | head -n 1)" != "$go_wanted" ]; then
     say "tools: the tests against a real API server and MinIO need Go $go_wanted or newer; found: ${go_found:-none}"
-    say "tools: type: apt-get install golang-$go_wanted && export PATH=/usr/lib/go-$go_wanted/bin:\$PATH"
+    say 'tools: type: curl -fL https://go.dev/dl/go1.26.8.linux-amd64.tar.gz | tar -C /usr/local -xz && export PATH=/usr/local/go/bin:$PATH'
     exit 1
 fi
 
