@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -94,8 +95,14 @@ impl Minio {
     }
 }
 
-/// A port of loopback that is free now.
+/// A port of loopback that is free now: above those that standalone takes, below those that Linux gives to outgoing
+/// connections, so that none of these takes it before it is bound.
 pub(crate) fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).context("find a free port")?;
-    Ok(listener.local_addr()?.port())
+    const PORTS: std::ops::Range<u16> = 32_001..32_768;
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let start = (std::process::id() % 200) as u16 * 3;
+    (0..PORTS.len())
+        .map(|_| PORTS.start + (start + GIVEN.fetch_add(1, Ordering::Relaxed)) % PORTS.len() as u16)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .context("no port between 32001 and 32767 is free")
 }

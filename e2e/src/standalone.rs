@@ -190,7 +190,7 @@ fn free_offset() -> Result<u16> {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     let start = 1000 + (std::process::id() % 200) as u16 * 200;
     (0..40)
-        .map(|_| start.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed) * 500) % 50_000 + 1000)
+        .map(|_| start.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed) * 500) % 14_000 + 1000)
         .find(|offset| {
             PUBLISHED
                 .iter()
