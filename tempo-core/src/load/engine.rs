@@ -4,6 +4,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tokio::process::{Child, Command};
@@ -70,22 +71,27 @@ pub struct Ports {
 impl Ports {
     /// Ports of the loopback interface that are free now.
     pub fn free() -> std::io::Result<Self> {
-        // All are held until all are known, so that none is given twice.
-        let held: Vec<TcpListener> = (0..5)
-            .map(|_| TcpListener::bind(("127.0.0.1", 0)))
-            .collect::<Result<_, _>>()?;
-        let mut ports = held
-            .iter()
-            .map(|socket| socket.local_addr().map(|address| address.port()));
-        let mut next = || ports.next().unwrap_or(Ok(0));
         Ok(Self {
-            http: next()?,
-            grpc: next()?,
-            otlp_grpc: next()?,
-            otlp_http: next()?,
-            gossip: next()?,
+            http: free_port()?,
+            grpc: free_port()?,
+            otlp_grpc: free_port()?,
+            otlp_http: free_port()?,
+            gossip: free_port()?,
         })
     }
+}
+
+/// A port that is free now, another one at each call. It lies below those that Linux gives to outgoing connections, so
+/// that none of these takes it before it is bound.
+fn free_port() -> std::io::Result<u16> {
+    const CANDIDATES: std::ops::Range<u16> = 10_000..20_000;
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id() % 1000 * 10;
+    (0..CANDIDATES.len())
+        .map(|_| start + u32::from(GIVEN.fetch_add(1, Ordering::Relaxed)))
+        .map(|place| CANDIDATES.start + (place as usize % CANDIDATES.len()) as u16)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .ok_or_else(|| std::io::Error::other("no port of the loopback interface is free"))
 }
 
 /// A running engine. It is killed when dropped.
