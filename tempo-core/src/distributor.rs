@@ -5,7 +5,7 @@
 //! TraceBatch ─ tenant ─ ids ─ rate ─ split by trace id (byte ranges) ─► one push per ingester ─► OK when all are stored
 //! ```
 //! How many bytes are in flight is bounded by the doors (`tempo_receiver::DoorSettings`). Not here: what an
-//! acknowledgement means (the ingester), limits on single traces (the ingester, which sees all of a trace).
+//! acknowledgement means (the ingester), and limits on single traces, which nobody holds clients to yet.
 
 mod metrics;
 mod push;
