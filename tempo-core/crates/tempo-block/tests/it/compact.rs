@@ -18,7 +18,7 @@ use tempo_block::store::{Settings, open};
 use tempo_block::write::{self, BlockOptions};
 use tempo_model::proto::common::any_value::Value;
 use tempo_model::proto::common::{AnyValue, KeyValue};
-use tempo_model::proto::trace::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
+use tempo_model::proto::trace::{ExportTraceServiceRequest, Span};
 use tempo_model::{TenantId, TraceId};
 use tempo_runtime::Environment;
 use tempo_traceql::ast::Scope;
@@ -26,7 +26,8 @@ use tempo_traceql::metrics::{Metrics, Series, TimeRange};
 use tempo_traceql::search::{Matches, Search, SearchOptions};
 use ulid::Ulid;
 
-use crate::write::requests;
+use crate::read::run;
+use crate::write::requests::{self, of_spans};
 
 const NOW: u64 = 1_700_000_000_000_000_000;
 const OUTPUT: u128 = 99;
@@ -222,11 +223,6 @@ fn head_of(requests: &[ExportTraceServiceRequest]) -> Head {
     head
 }
 
-fn run<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.unwrap().block_on(work)
-}
-
 /// Requests of several blocks, in which no two spans have the same id.
 fn sets() -> impl Strategy<Value = Vec<Vec<ExportTraceServiceRequest>>> {
     let sets = prop::collection::vec(prop::collection::vec(requests::request(), 0..3), 1..4);
@@ -257,18 +253,6 @@ fn span(trace: u8, id: u8, attributes: Vec<KeyValue>) -> Span {
         end_time_unix_nano: NOW + 100,
         attributes,
         ..Span::default()
-    }
-}
-
-fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
-    ExportTraceServiceRequest {
-        resource_spans: vec![ResourceSpans {
-            scope_spans: vec![ScopeSpans {
-                spans,
-                ..ScopeSpans::default()
-            }],
-            ..ResourceSpans::default()
-        }],
     }
 }
 
@@ -371,7 +355,7 @@ proptest! {
 fn of_a_block_with_unwanted_traces_alone_nothing_is_left() {
     run(async {
         let mut world = World::new();
-        let inputs = world.blocks(&[vec![request(vec![span(7, 1, vec![])])]]).await;
+        let inputs = world.blocks(&[vec![of_spans(vec![span(7, 1, vec![])])]]).await;
         let made = world
             .run(Method::Merge, &inputs, &[TraceId([7; 16])])
             .await
@@ -391,7 +375,7 @@ fn what_was_too_rare_for_a_column_is_found_where_there_is_one_now() {
         let rare = || vec![int("rare".to_owned(), 5)];
         let mut many: Vec<Span> = (0..200).map(|id| span(1, id, vec![])).collect();
         many[50].attributes = rare();
-        let sets = [vec![request(many)], vec![request(vec![span(2, 7, rare())])]];
+        let sets = [vec![of_spans(many)], vec![of_spans(vec![span(2, 7, rare())])]];
         let inputs = world.blocks(&sets).await;
         let meta = world.run(Method::Copy, &inputs, &[]).await.unwrap().unwrap();
         let footer = world.footer(&meta).await;
@@ -412,7 +396,7 @@ fn both_sides_of_a_call_with_one_id_stay() {
     run(async {
         let mut world = World::new();
         let side = |kind| {
-            vec![request(vec![Span {
+            vec![of_spans(vec![Span {
                 kind,
                 ..span(7, 1, vec![])
             }])]
@@ -429,7 +413,7 @@ fn inputs_with_too_many_columns_together_are_merged() {
         let mut world = World::new();
         let with_keys = |trace: u8, keys: std::ops::Range<i64>| {
             let attributes = keys.map(|key| int(format!("k{key}"), key)).collect();
-            vec![request(vec![span(trace, 1, attributes)])]
+            vec![of_spans(vec![span(trace, 1, attributes)])]
         };
         let sets = [with_keys(1, 0..200), with_keys(2, 150..350)];
         let inputs = world.blocks(&sets).await;
@@ -454,11 +438,11 @@ fn a_copy_says_of_its_chunks_what_the_inputs_say() {
             }),
         };
         let sets = [
-            vec![request(vec![
+            vec![of_spans(vec![
                 span(1, 1, vec![name("a")]),
                 span(2, 2, vec![name("b")]),
             ])],
-            vec![request(vec![span(3, 3, vec![int("number".to_owned(), 5)])])],
+            vec![of_spans(vec![span(3, 3, vec![int("number".to_owned(), 5)])])],
         ];
         let inputs = world.blocks(&sets).await;
         let meta = world.run(Method::Copy, &inputs, &[]).await.unwrap().unwrap();
@@ -492,8 +476,8 @@ fn a_damaged_input_is_an_error_and_leaves_no_block() {
     run(async {
         let mut world = World::new();
         let sets = [
-            vec![request(vec![span(1, 1, vec![])])],
-            vec![request(vec![span(2, 2, vec![])])],
+            vec![of_spans(vec![span(1, 1, vec![])])],
+            vec![of_spans(vec![span(2, 2, vec![])])],
         ];
         let inputs = world.blocks(&sets).await;
         let path = BlockFile::Spans.path(&TenantId::single(), inputs[1].id);

@@ -4,7 +4,7 @@ use prost::Message;
 use tempo_block::read::RowGroupSummary;
 use tempo_model::proto::common::any_value::Value;
 use tempo_model::proto::common::{AnyValue, KeyValue};
-use tempo_model::proto::trace::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
+use tempo_model::proto::trace::{ExportTraceServiceRequest, Span};
 
 use super::{ARRIVAL, head_of, requests};
 use crate::read::{Written, run};
@@ -31,21 +31,9 @@ fn span(trace: u64, id: u64, start: u64, attributes: Vec<KeyValue>) -> Span {
     }
 }
 
-fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
-    ExportTraceServiceRequest {
-        resource_spans: vec![ResourceSpans {
-            scope_spans: vec![ScopeSpans {
-                spans,
-                ..ScopeSpans::default()
-            }],
-            ..ResourceSpans::default()
-        }],
-    }
-}
-
 /// Writes the spans, finds that all come back, and gives the block with its row groups.
 fn written(spans: Vec<Span>, max_row_group_rows: usize) -> (Written, Vec<RowGroupSummary>) {
-    let sent = request(spans);
+    let sent = requests::of_spans(spans);
     let mut head = head_of(std::slice::from_ref(&sent));
     run(async {
         let written = Written::of(&head.snapshot(), max_row_group_rows).await;

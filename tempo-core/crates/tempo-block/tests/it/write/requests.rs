@@ -11,6 +11,19 @@ use tempo_model::proto::resource::Resource;
 use tempo_model::proto::trace::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span, Status, span};
 use tempo_model::view::AttributeView;
 
+/// A request with these spans, of a resource and a scope that say nothing.
+pub(crate) fn of_spans(spans: Vec<Span>) -> ExportTraceServiceRequest {
+    ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            scope_spans: vec![ScopeSpans {
+                spans,
+                ..ScopeSpans::default()
+            }],
+            ..ResourceSpans::default()
+        }],
+    }
+}
+
 fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[a-c]{0,2}", "\\PC{0,6}", Just("a\u{0}b".to_owned())]
 }
