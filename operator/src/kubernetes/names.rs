@@ -14,9 +14,21 @@ pub fn tempo(instance: &str, component: &str) -> String {
 
 /// `INSTANCE-collector`; a name that would be too long is cut from the instance.
 pub fn collector(instance: &str) -> String {
-    const SUFFIX: &str = "-collector";
-    let kept: String = instance.chars().take(LONGEST - SUFFIX.len()).collect();
-    dns_safe(&format!("{kept}{SUFFIX}"))
+    with_suffix(instance, "-collector")
+}
+
+/// `INSTANCE-collector-PART`, of what a Collector has several of.
+pub fn collector_part(instance: &str, part: &str) -> String {
+    with_suffix(instance, &format!("-collector-{part}"))
+}
+
+/// A DNS label that ends in `suffix`, however long the rest is.
+pub fn with_suffix(instance: &str, suffix: &str) -> String {
+    let kept: String = instance
+        .chars()
+        .take(LONGEST.saturating_sub(suffix.len()))
+        .collect();
+    dns_safe(&format!("{kept}{suffix}"))
 }
 
 /// The host name of a Service inside the cluster.
@@ -55,5 +67,8 @@ mod tests {
         let name = collector(&"x".repeat(63));
         assert_eq!(name.len(), 63);
         assert!(name.ends_with("-collector"));
+        let part = collector_part(&"x".repeat(63), "headless");
+        assert_eq!(part.len(), 63);
+        assert!(part.ends_with("x-collector-headless"));
     }
 }

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment, StatefulSet},
+    autoscaling::v2::HorizontalPodAutoscaler,
     batch::v1::Job,
     core::v1::{ConfigMap, Secret, Service, ServiceAccount},
     networking::v1::{Ingress, NetworkPolicy},
@@ -34,6 +35,9 @@ pub struct Resources<State> {
     pub secrets: Vec<Secret>,
     /// ConfigMaps.
     pub config_maps: Vec<ConfigMap>,
+    /// How many ConfigMaps that are no longer wanted stay, the newest first: pods of an earlier version may still mount
+    /// them.
+    pub earlier_config_maps: usize,
     /// Services.
     pub services: Vec<Service>,
     /// NetworkPolicies.
@@ -50,6 +54,8 @@ pub struct Resources<State> {
     pub daemon_sets: Vec<DaemonSet>,
     /// Jobs. Their pod templates are immutable; their names carry a hash of what they do.
     pub jobs: Vec<Job>,
+    /// HorizontalPodAutoscalers.
+    pub autoscalers: Vec<HorizontalPodAutoscaler>,
     /// What is known about the objects.
     pub state: PhantomData<State>,
 }
@@ -80,6 +86,7 @@ impl<State> Resources<State> {
             service_accounts,
             secrets,
             config_maps,
+            earlier_config_maps: _,
             services,
             network_policies,
             ingresses,
@@ -88,6 +95,7 @@ impl<State> Resources<State> {
             deployments,
             daemon_sets,
             jobs,
+            autoscalers,
             state: PhantomData,
         } = self;
         let mut objects = Vec::new();
@@ -102,6 +110,7 @@ impl<State> Resources<State> {
         append(&mut objects, deployments)?;
         append(&mut objects, daemon_sets)?;
         append(&mut objects, jobs)?;
+        append(&mut objects, autoscalers)?;
         Ok(objects)
     }
 }

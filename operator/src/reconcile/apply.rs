@@ -5,7 +5,7 @@
 
 mod prune;
 
-use std::{collections::BTreeMap, fmt::Debug, marker::PhantomData};
+use std::{cmp::Reverse, collections::BTreeMap, fmt::Debug, marker::PhantomData};
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
@@ -102,6 +102,7 @@ pub async fn apply(
         service_accounts,
         secrets,
         config_maps,
+        earlier_config_maps,
         services,
         network_policies,
         ingresses,
@@ -110,6 +111,7 @@ pub async fn apply(
         deployments,
         daemon_sets,
         jobs,
+        autoscalers,
         state: PhantomData,
     } = resources;
     let mut step = Step {
@@ -122,7 +124,8 @@ pub async fn apply(
     let applied = Resources {
         service_accounts: step.apply(service_accounts).await?,
         secrets: step.apply(secrets).await?,
-        config_maps: step.apply(config_maps).await?,
+        config_maps: step.apply_keeping(config_maps, earlier_config_maps).await?,
+        earlier_config_maps,
         services: step.apply(services).await?,
         network_policies: step.apply(network_policies).await?,
         ingresses: step.apply(ingresses).await?,
@@ -131,6 +134,7 @@ pub async fn apply(
         deployments: step.apply(deployments).await?,
         daemon_sets: step.apply(daemon_sets).await?,
         jobs: step.apply(jobs).await?,
+        autoscalers: step.apply(autoscalers).await?,
         state: PhantomData,
     };
     step.leftovers.delete().await?;
@@ -155,6 +159,11 @@ struct Step<'a> {
 impl Step<'_> {
     /// Applies the objects of one kind and notes which others the resource has.
     async fn apply<K: Object>(&mut self, wanted: Vec<K>) -> Result<Vec<K>, ApplyError> {
+        self.apply_keeping(wanted, 0).await
+    }
+
+    /// As [`Step::apply`]; the `kept` newest of the others stay.
+    async fn apply_keeping<K: Object>(&mut self, wanted: Vec<K>, kept: usize) -> Result<Vec<K>, ApplyError> {
         let api = Api::<K>::namespaced(self.client.clone(), &self.owner.namespace);
         let mut existing = existing(&api, &self.labels).await?;
         let mut applied = Vec::with_capacity(wanted.len());
@@ -163,9 +172,16 @@ impl Step<'_> {
             // Objects are large, and so is what waits for them.
             applied.push(Box::pin(apply_one(&api, object, found, self.owner)).await?);
         }
-        self.leftovers.add(&api, existing.into_values(), self.owner);
+        let others = newest_first(existing.into_values().collect());
+        self.leftovers
+            .add(&api, others.into_iter().skip(kept), self.owner);
         Ok(applied)
     }
+}
+
+fn newest_first<K: Object>(mut objects: Vec<K>) -> Vec<K> {
+    objects.sort_by_key(|object| Reverse(object.creation_timestamp()));
+    objects
 }
 
 /// The objects of one kind that carry the labels of the resource.

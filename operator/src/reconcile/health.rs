@@ -39,6 +39,7 @@ pub fn workloads(resources: &Resources<Applied>) -> Vec<Workload> {
         service_accounts: _,
         secrets: _,
         config_maps: _,
+        earlier_config_maps: _,
         services: _,
         network_policies: _,
         ingresses: _,
@@ -47,6 +48,7 @@ pub fn workloads(resources: &Resources<Applied>) -> Vec<Workload> {
         deployments,
         daemon_sets,
         jobs,
+        autoscalers: _,
         state: PhantomData,
     } = resources;
     let mut workloads: Vec<Workload> = Vec::new();

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 use futures::StreamExt;
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment, StatefulSet},
+    autoscaling::v2::HorizontalPodAutoscaler,
     batch::v1::Job,
     core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount},
     networking::v1::{Ingress, NetworkPolicy},
@@ -103,6 +104,7 @@ fn watch_owned<K: Reconciled>(
         .owns(api::<Deployment>(client, namespace), own.clone())
         .owns(api::<DaemonSet>(client, namespace), own.clone())
         .owns(api::<Job>(client, namespace), own.clone())
+        .owns(api::<HorizontalPodAutoscaler>(client, namespace), own.clone())
         .watches(api::<PartialObjectMeta<Pod>>(client, namespace), own, |pod| {
             instance(&pod)
         })
