@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! start: HTTP (not ready) → store probed → roles → gRPC and gossip → doors → ready
-//! stop:  not ready → doors → gossip and gRPC → roles (the ingester flushes) → HTTP
+//! stop:  not ready → doors → roles (the ingester flushes) → gossip and gRPC → HTTP
 //! ```
 //! Not here: what the roles do.
 
@@ -41,7 +41,7 @@ use roles::{Parts, Roles};
 
 pub use readiness::Readiness;
 
-/// Clients get so much of the time that stopping may take, at each of its steps.
+/// Clients get so much of the time that stopping may take, at each of its steps; roles get what is left.
 const CLIENTS_PART_OF_DEADLINE: u32 = 5;
 
 /// A process that cannot start.
@@ -85,10 +85,11 @@ pub enum StartError {
     },
 }
 
-/// Not everything could be stopped in time.
+/// The ingester could not flush in time.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "not everything ended within {0:?}; what was not flushed is in the WAL and is taken up at the next start"
+    "blocks of all spans were not stored in time (server.graceful_shutdown_timeout is {0:?}); what is in no block is in \
+     the WAL, and is taken up at the next start"
 )]
 pub struct StopError(Duration);
 
@@ -165,20 +166,19 @@ impl App {
     pub async fn stop(self) -> Result<(), StopError> {
         let deadline = self.config.server.graceful_shutdown_timeout.0;
         self.readiness.blocked("process", "it is stopping");
-        // Clients that hold on to their connections must not take the time that flushing needs.
+        // Clients that hold on to their connections must not take the time that flushing needs, nor flushing the time in
+        // which the others are told.
         let patience = deadline / CLIENTS_PART_OF_DEADLINE;
-        let stopping = async {
-            at_most(patience, "senders", self.doors.close()).await;
-            if let Some(joined) = &self.joined {
-                at_most(patience, "other processes", joined.leave()).await;
-            }
-            self.roles.stop().await;
-            self.background.trigger();
-            at_most(patience, "HTTP clients", self.http.stop()).await;
-        };
-        tokio::time::timeout(deadline, stopping)
-            .await
-            .map_err(|_| StopError(deadline))
+        let roles_until = tokio::time::Instant::now() + deadline.saturating_sub(2 * patience);
+        at_most(patience, "senders", self.doors.close()).await;
+        let stopped = tokio::time::timeout_at(roles_until, self.roles.stop()).await;
+        // Until here queries found in this process what is in no block.
+        if let Some(joined) = &self.joined {
+            at_most(patience, "other processes", joined.leave()).await;
+        }
+        self.background.trigger();
+        at_most(patience, "HTTP clients", self.http.stop()).await;
+        stopped.map_err(|_| StopError(deadline))
     }
 }
 

@@ -143,7 +143,9 @@ impl Distributor {
             CallErrorKind::ResourceExhausted => ErrorKind::ResourceExhausted {
                 retry_after: Some(self.settings.retry_after).filter(|delay| !delay.is_zero()),
             },
-            CallErrorKind::Unavailable => ErrorKind::Unavailable { retry_after: None },
+            CallErrorKind::Refused | CallErrorKind::Unavailable => {
+                ErrorKind::Unavailable { retry_after: None }
+            }
             CallErrorKind::Unimplemented | CallErrorKind::Internal => ErrorKind::Internal,
         }
     }

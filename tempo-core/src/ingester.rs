@@ -333,7 +333,7 @@ impl Shared {
             Ok(room)
         } else {
             Err(CallError::new(
-                CallErrorKind::Unavailable,
+                CallErrorKind::Refused,
                 "the ingester is shutting down; send the spans to another, or again when it is back",
             ))
         }

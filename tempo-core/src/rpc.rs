@@ -49,7 +49,9 @@ pub enum CallErrorKind {
     Unimplemented,
     /// Try again later; there is too much to do now.
     ResourceExhausted,
-    /// Try again, elsewhere or later.
+    /// Try again, elsewhere or later: nothing was done.
+    Refused,
+    /// Try again, elsewhere or later. Nobody knows whether it was done.
     Unavailable,
     /// Nothing: this is our fault.
     Internal,
@@ -78,7 +80,7 @@ impl CallError {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self.kind,
-            CallErrorKind::Unavailable | CallErrorKind::ResourceExhausted
+            CallErrorKind::Unavailable | CallErrorKind::Refused | CallErrorKind::ResourceExhausted
         )
     }
 }
@@ -89,6 +91,7 @@ impl From<Status> for CallError {
             Code::InvalidArgument => CallErrorKind::InvalidArgument,
             Code::Unimplemented => CallErrorKind::Unimplemented,
             Code::ResourceExhausted => CallErrorKind::ResourceExhausted,
+            Code::Aborted => CallErrorKind::Refused,
             Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded | Code::Unknown => {
                 CallErrorKind::Unavailable
             }
@@ -104,6 +107,7 @@ impl From<CallError> for Status {
             CallErrorKind::InvalidArgument => Code::InvalidArgument,
             CallErrorKind::Unimplemented => Code::Unimplemented,
             CallErrorKind::ResourceExhausted => Code::ResourceExhausted,
+            CallErrorKind::Refused => Code::Aborted,
             CallErrorKind::Unavailable => Code::Unavailable,
             CallErrorKind::Internal => Code::Internal,
         };

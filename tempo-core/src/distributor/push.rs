@@ -115,7 +115,7 @@ async fn push_part(
         if !error.is_retryable() {
             return Err(error);
         }
-        // One that was too busy has stored nothing; one that went silent may have.
+        // One that is too busy or on its way out has stored nothing; one that went silent may have.
         request.maybe_duplicate |= error.kind == CallErrorKind::Unavailable;
         failures.insert(format!("{}: {}", peer.id, error.message));
         last = error;
@@ -238,6 +238,7 @@ mod tests {
         for (kind, maybe_duplicate) in [
             (CallErrorKind::Unavailable, true),
             (CallErrorKind::ResourceExhausted, false),
+            (CallErrorKind::Refused, false),
         ] {
             let (result, pushed) = pushed(&[Some(kind), None], &batch(50)).await;
             result.unwrap();

@@ -57,7 +57,7 @@ impl From<CallError> for QueryError {
         let kind = match error.kind {
             CallErrorKind::InvalidArgument | CallErrorKind::Unimplemented => QueryErrorKind::BadRequest,
             CallErrorKind::ResourceExhausted => QueryErrorKind::TooManyRequests,
-            CallErrorKind::Unavailable => QueryErrorKind::Unavailable,
+            CallErrorKind::Refused | CallErrorKind::Unavailable => QueryErrorKind::Unavailable,
             CallErrorKind::Internal => QueryErrorKind::Internal,
         };
         Self::new(kind, error.message)

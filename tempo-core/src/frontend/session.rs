@@ -212,18 +212,23 @@ impl<'a> Session<'a> {
         let key = ring::key_of_name(self.tenant.as_str());
         let mut answered = self.frontend.job(key, request).await?;
         let streams = std::mem::take(&mut answered.streams);
+        let silent = std::mem::take(&mut answered.incomplete);
         self.add(None, answered, parts)?;
-        self.check_streams(&streams)
+        self.check_streams(&streams, &silent)
     }
 
     /// Every stream that may hold more than blocks do must have been answered for. One that was not is looked for once
-    /// more, as an ingester that ends in order leaves nothing behind; then the answer says what it may lack.
-    fn check_streams(&mut self, answered: &[String]) -> Result<(), Broken> {
+    /// more, as an ingester that ends in order leaves nothing behind; then the answer says what it may lack. An ingester
+    /// that was `silent` and has no such stream is not missed.
+    fn check_streams(&mut self, answered: &[String], silent: &str) -> Result<(), Broken> {
         let answered: BTreeSet<Ulid> = answered.iter().filter_map(|epoch| epoch.parse().ok()).collect();
         let (streams, blocks) = (&self.streams.state, &self.snapshot.state);
         let unanswered = unanswered(streams, blocks, self.tenant, &answered);
         if !unanswered.iter().all(|epoch| self.lost_sight_of.contains(epoch)) {
             return Err(Broken::Unanswered(unanswered));
+        }
+        if !unanswered.is_empty() {
+            self.effort.lacks(silent);
         }
         for epoch in unanswered {
             let stream = self.streams.state.get(epoch);

@@ -19,6 +19,11 @@ pub const DEFAULT_PORT: u16 = 7946;
 
 const ROLE: &str = "role";
 const GRPC_ADDRESS: &str = "grpc";
+/// Set by a process that is going: others do not wait until they find out by its silence, which takes seconds.
+const LEAVING: &str = "leaving";
+/// How many rounds of gossip a process that leaves stays for: in the first one it tells everyone, and at the next one
+/// they look.
+const FAREWELL_ROUNDS: u32 = 2;
 
 /// A process of the stack.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,13 +97,14 @@ impl Members {
     }
 }
 
-/// Joins the gossip as `member` and leaves it at shutdown.
+/// Joins the gossip as `member`. At shutdown the others are told that it leaves; when `shutdown` is finished, two rounds
+/// of gossip later, they know, unless the network has lost it.
 pub async fn join(
     settings: GossipSettings,
     member: Member,
     shutdown: Shutdown,
 ) -> Result<Members, GossipError> {
-    let listen = settings.listen;
+    let (listen, interval) = (settings.listen, settings.interval);
     let facts = vec![
         (ROLE.to_owned(), member.role.clone()),
         (GRPC_ADDRESS.to_owned(), member.grpc_address.clone()),
@@ -110,7 +116,14 @@ pub async fn join(
             reason: format!("{error:#}"),
         })?;
     let (sender, members) = watch::channel(Arc::from([member]));
-    tokio::spawn(follow(handle, sender, shutdown));
+    tokio::spawn(async move {
+        let _guard = shutdown.guard();
+        follow(&handle, &sender, &shutdown).await;
+        leave(&handle, interval * FAREWELL_ROUNDS).await;
+        if let Err(error) = handle.shutdown().await {
+            tracing::debug!(%error, "gossip ended with an error");
+        }
+    });
     Ok(Members(members))
 }
 
@@ -145,8 +158,8 @@ fn with_port(seed: &str) -> String {
     }
 }
 
-async fn follow(handle: ChitchatHandle, members: watch::Sender<Arc<[Member]>>, shutdown: Shutdown) {
-    let _guard = shutdown.guard();
+/// Keeps the members as gossip knows them, until shutdown.
+async fn follow(handle: &ChitchatHandle, members: &watch::Sender<Arc<[Member]>>, shutdown: &Shutdown) {
     let mut live = handle
         .with_chitchat(|chitchat| chitchat.live_nodes_watcher())
         .await;
@@ -160,35 +173,55 @@ async fn follow(handle: ChitchatHandle, members: watch::Sender<Arc<[Member]>>, s
             changed
         });
         tokio::select! {
-            () = shutdown.triggered() => break,
-            changed = live.changed() => if changed.is_err() { break },
+            () = shutdown.triggered() => return,
+            changed = live.changed() => if changed.is_err() { return },
         }
-    }
-    if let Err(error) = handle.shutdown().await {
-        tracing::debug!(%error, "gossip ended with an error");
     }
 }
 
-/// The members among live nodes. A process that was started again counts once, with its newest generation.
-fn members_of(live: &BTreeMap<ChitchatId, NodeState>) -> Vec<Member> {
-    let mut newest: BTreeMap<&str, (u64, Member)> = BTreeMap::new();
-    for (id, state) in live {
-        let (Some(role), Some(grpc)) = (state.get(ROLE), state.get(GRPC_ADDRESS)) else {
-            continue;
-        };
-        let member = Member {
-            id: id.node_id.to_string(),
-            role: role.to_owned(),
-            grpc_address: grpc.to_owned(),
-        };
-        let entry = newest
-            .entry(&id.node_id)
-            .or_insert_with(|| (id.generation_id, member.clone()));
-        if entry.0 < id.generation_id {
-            *entry = (id.generation_id, member);
+/// Tells everyone that this process goes, and stays for so long, or until nobody else is there.
+async fn leave(handle: &ChitchatHandle, farewell: Duration) {
+    let (own, others, mut live) = handle
+        .with_chitchat(|chitchat| {
+            chitchat.self_node_state().set(LEAVING, "true");
+            let own = chitchat.self_chitchat_id().clone();
+            let others = chitchat.live_nodes().filter(|id| **id != own);
+            let others: Vec<SocketAddr> = others.map(|id| id.gossip_advertise_addr).collect();
+            (own, others, chitchat.live_nodes_watcher())
+        })
+        .await;
+    for other in others {
+        if let Err(error) = handle.gossip(other) {
+            tracing::debug!(%error, %other, "could not say that this process leaves");
         }
     }
-    newest.into_values().map(|(_, member)| member).collect()
+    let is_own = |member: &Member| member.id == *own.node_id;
+    let all_gone = live.wait_for(|live| members_of(live).iter().all(is_own));
+    // Either way there is nobody left to be told.
+    let _ = tokio::time::timeout(farewell, all_gone).await;
+}
+
+/// The members among live nodes that are not about to go. A process that was started again counts once, with its newest
+/// generation.
+fn members_of(live: &BTreeMap<ChitchatId, NodeState>) -> Vec<Member> {
+    let mut newest: BTreeMap<&str, (&ChitchatId, &NodeState)> = BTreeMap::new();
+    for (id, state) in live {
+        let entry = newest.entry(&id.node_id).or_insert((id, state));
+        if entry.0.generation_id < id.generation_id {
+            *entry = (id, state);
+        }
+    }
+    let stays = |(_, state): &(&ChitchatId, &NodeState)| state.get(LEAVING).is_none();
+    let members = newest.into_values().filter(stays);
+    members
+        .filter_map(|(id, state)| {
+            Some(Member {
+                id: id.node_id.to_string(),
+                role: state.get(ROLE)?.to_owned(),
+                grpc_address: state.get(GRPC_ADDRESS)?.to_owned(),
+            })
+        })
+        .collect()
 }
 
 /// The address under which others reach this process when it listens on `listen`: itself, or, when that is
@@ -287,6 +320,34 @@ mod tests {
         leaving.trigger();
         leaving.finished().await;
         until(&mut first, 1).await;
+        shutdown.trigger();
+        shutdown.finished().await;
+    }
+
+    #[tokio::test]
+    async fn one_that_leaves_is_not_counted_although_it_is_still_there() {
+        let (one, other) = (free_port(), free_port());
+        let shutdown = Shutdown::new();
+        let mut members = join(
+            settings("a", one, one),
+            member("one", "ingester"),
+            shutdown.clone(),
+        )
+        .await
+        .unwrap();
+        let facts = vec![
+            (ROLE.to_owned(), "querier".to_owned()),
+            (GRPC_ADDRESS.to_owned(), "127.0.0.1:9095".to_owned()),
+        ];
+        let own = config(settings("a", other, one), &member("two", "querier"));
+        let handle = spawn_chitchat(own, facts, &UdpTransport).await.unwrap();
+        until(&mut members, 2).await;
+        // It goes on to gossip all the while, so that it does not fall silent.
+        let leaving = leave(&handle, Duration::from_mins(2));
+        tokio::select! {
+            () = leaving => panic!("the other one is still there"),
+            () = until(&mut members, 1) => {}
+        }
         shutdown.trigger();
         shutdown.finished().await;
     }

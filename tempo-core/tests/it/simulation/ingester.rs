@@ -328,7 +328,8 @@ async fn an_orderly_end_leaves_blocks_and_nothing_else() {
     world.push(&node, &a, 10).await.unwrap();
     node.ingester.shutdown().await.unwrap();
     let refused = world.push(&node, &a, 1).await.unwrap_err();
-    assert_eq!(refused.kind, CallErrorKind::Unavailable);
+    assert_eq!(refused.kind, CallErrorKind::Refused, "nothing of it was done");
+    world.check(&node, &a).await;
     assert_eq!(world.streams().await, 0);
     assert_eq!(world.wal_files(), Vec::<String>::new());
     node.kill(&world).await;
