@@ -16,11 +16,11 @@ mod troubled;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
-use tempo_block::compact::{self, CompactError, Job, Retention, policy};
+use tempo_block::compact::{self, CompactError, Job, Options, Pace, Retention, policy};
 use tempo_block::log::{BlocksRefusal, CommitError, CommitLog, LogError, StreamLog, Transaction};
+use tempo_block::meta::BlockMeta;
 use tempo_block::read::Reader;
 use tempo_block::store::{self, StoreError};
 use tempo_model::TenantId;
@@ -35,9 +35,6 @@ use crate::limits::TenantLimits;
 use crate::target::Target;
 
 pub use settings::Settings;
-
-/// The most that a compactor rests after a job.
-const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// Work of a compactor that failed. It is tried again in a later cycle.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +58,7 @@ pub enum CompactorError {
 pub struct Done {
     /// Jobs that were committed.
     pub jobs: usize,
-    /// Blocks that were removed because of their age.
+    /// Blocks that were removed because of their age or of how much there was.
     pub expired: usize,
     /// Tenants whose work failed.
     pub failed: usize,
@@ -110,7 +107,7 @@ impl Compactor {
         let work = async {
             let mut cleaned_at = None;
             loop {
-                self.cycle(true).await;
+                self.cycle(Pace::Half).await;
                 let now = self.environment.clock.since_boot();
                 if cleaned_at.is_none_or(|at| now.saturating_sub(at) >= self.settings.clean_period) {
                     self.clean().await;
@@ -128,11 +125,11 @@ impl Compactor {
 
     /// Does all that is due now, without rest.
     pub async fn run_once(&self) -> Done {
-        self.cycle(false).await
+        self.cycle(Pace::Full).await
     }
 
     /// Removes expired blocks and executes own jobs until none is due.
-    async fn cycle(&self, rests: bool) -> Done {
+    async fn cycle(&self, pace: Pace) -> Done {
         let mut done = Done::default();
         let mut tenants = match store::tenants(&self.reader.store).await {
             Ok(tenants) => tenants,
@@ -156,15 +153,11 @@ impl Compactor {
         while !tenants.is_empty() {
             let mut busy = Vec::new();
             for tenant in tenants {
-                let started = self.environment.clock.since_boot();
-                match self.next_job(&tenant).await {
+                match self.next_job(&tenant, pace).await {
                     Ok(false) => {}
                     Ok(true) => {
                         done.jobs += 1;
                         busy.push(tenant);
-                        if rests {
-                            self.rest(started).await;
-                        }
                     }
                     Err(error) => {
                         done.failed += 1;
@@ -177,12 +170,6 @@ impl Compactor {
         done
     }
 
-    /// Rests as long as the job took: compaction takes half of the time at most.
-    async fn rest(&self, started: Duration) {
-        let took = self.environment.clock.since_boot().saturating_sub(started);
-        self.environment.clock.sleep(took.min(LONGEST_REST)).await;
-    }
-
     /// Removes what a tenant keeps no longer; returns how many blocks.
     async fn expire(&self, tenant: &TenantId) -> Result<usize, CompactorError> {
         let log = self.logs.get(tenant).await?;
@@ -192,16 +179,7 @@ impl Compactor {
         if !self.owns(&[tenant.as_str().as_bytes()]) {
             return Ok(0);
         }
-        let own = self.limits.of(tenant).compaction.block_retention.0;
-        let age = if own.is_zero() {
-            self.settings.retention
-        } else {
-            own
-        };
-        let retention = Retention {
-            age: (!age.is_zero()).then_some(age),
-            bytes: None,
-        };
+        let retention = self.retention(tenant);
         let remove = retention.expired(snapshot.state.live(), self.environment.clock.unix_nanos());
         let count = remove.len();
         if count > 0 {
@@ -215,18 +193,32 @@ impl Compactor {
         Ok(count)
     }
 
+    /// What a tenant keeps: its own limits, or else the compactor's.
+    fn retention(&self, tenant: &TenantId) -> Retention {
+        let own = self.limits.of(tenant).compaction.clone();
+        let age = [own.block_retention.0, self.settings.retention];
+        let bytes = [own.block_retention_bytes, self.settings.retention_bytes];
+        Retention {
+            age: age.into_iter().find(|age| !age.is_zero()),
+            bytes: bytes.into_iter().find(|bytes| *bytes > 0),
+        }
+    }
+
     /// Executes the next job of a tenant that is this compactor's; `false` when there is none.
-    async fn next_job(&self, tenant: &TenantId) -> Result<bool, CompactorError> {
+    async fn next_job(&self, tenant: &TenantId, pace: Pace) -> Result<bool, CompactorError> {
         let log = self.logs.get(tenant).await?;
         log.follow().await?;
         let snapshot = log.snapshot();
-        let jobs = self.own_jobs(tenant, snapshot.state.live());
-        self.metrics
-            .outstanding(tenant, policy::outstanding_blocks(&jobs));
+        let due = self.own_jobs(tenant, snapshot.state.live());
+        self.metrics.outstanding(tenant, policy::outstanding_blocks(&due));
+        let jobs = self.own_jobs(
+            tenant,
+            snapshot.state.live().filter(|meta| !self.is_troubled(meta)),
+        );
         let Some(job) = jobs.first() else {
             return Ok(false);
         };
-        match self.execute(tenant, &log, job).await {
+        match self.execute(tenant, &log, job, pace).await {
             Ok(()) => Ok(true),
             Err(error) => {
                 let now = self.environment.clock.since_boot();
@@ -236,19 +228,18 @@ impl Compactor {
         }
     }
 
-    fn own_jobs<'a>(
-        &self,
-        tenant: &TenantId,
-        live: impl Iterator<Item = &'a Arc<tempo_block::meta::BlockMeta>>,
-    ) -> Vec<Job> {
+    /// Whether a job with the block failed a little while ago.
+    fn is_troubled(&self, meta: &BlockMeta) -> bool {
         let now = self.environment.clock.since_boot();
         let mut troubled = self.troubled.lock();
         troubled.forget_old(now);
-        let jobs = policy::plan(
-            live.filter(|meta| !troubled.contains(meta.id)),
-            &self.settings.policy,
-            self.environment.clock.unix_nanos(),
-        );
+        troubled.contains(meta.id)
+    }
+
+    /// The jobs among these blocks that are this compactor's.
+    fn own_jobs<'a>(&self, tenant: &TenantId, live: impl Iterator<Item = &'a Arc<BlockMeta>>) -> Vec<Job> {
+        let now = self.environment.clock.unix_nanos();
+        let jobs = policy::plan(live, &self.settings.policy, now);
         let window_ns = (self.settings.policy.window.as_nanos() as u64).max(1);
         let is_own = |job: &Job| {
             let window = job
@@ -278,10 +269,20 @@ impl Compactor {
         owner == Some(&self.id.as_str())
     }
 
-    async fn execute(&self, tenant: &TenantId, log: &CommitLog, job: &Job) -> Result<(), CompactorError> {
+    async fn execute(
+        &self,
+        tenant: &TenantId,
+        log: &CommitLog,
+        job: &Job,
+        pace: Pace,
+    ) -> Result<(), CompactorError> {
         let began = self.environment.clock.since_boot();
         let output = self.environment.new_ulid();
-        let made = match compact::run(&self.reader, tenant, job, output, &BTreeSet::new()).await {
+        let options = Options {
+            pace,
+            ..Options::default()
+        };
+        let made = match compact::run(&self.reader, tenant, job, output, &options).await {
             Err(error) => return self.not_executed(log, job, error).await,
             Ok(made) => made,
         };

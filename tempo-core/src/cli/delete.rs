@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
-use tempo_block::compact::{self, Job, Method};
+use tempo_block::compact::{self, Job, Method, Options};
 use tempo_block::log::{BlocksRefusal, CommitError, CommitLog, Transaction};
 use tempo_block::meta::BlockMeta;
 use tempo_block::read::ReadStatistics;
@@ -113,7 +113,11 @@ async fn rewrite(
     };
     let began = opened.environment.clock.since_boot();
     let output = opened.environment.new_ulid();
-    let made = compact::run(&opened.reader, log.tenant(), &job, output, traces).await?;
+    let options = Options {
+        without: traces.clone(),
+        ..Options::default()
+    };
+    let made = compact::run(&opened.reader, log.tenant(), &job, output, &options).await?;
     let transaction = Transaction {
         add: made.into_iter().collect(),
         remove: vec![meta.id],

@@ -12,7 +12,7 @@ mod run;
 
 pub use policy::{Job, Method, Policy};
 pub use retention::Retention;
-pub use run::{CompactError, run};
+pub use run::{CompactError, Options, Pace, run};
 
 #[cfg(test)]
 mod tests {

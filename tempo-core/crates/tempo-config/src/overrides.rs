@@ -143,6 +143,8 @@ impl Default for ReadLimits {
 pub struct CompactionLimits {
     /// How long blocks are kept; 0 takes the compactor's.
     pub block_retention: GoDuration,
+    /// How many bytes of blocks are kept, the newest ones; 0 takes the compactor's. Not known to Tempo.
+    pub block_retention_bytes: u64,
 }
 
 /// Limits on both sides.

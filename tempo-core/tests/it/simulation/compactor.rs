@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use tempo_block::store::metered::Operation;
-use tempo_config::Config;
+use tempo_config::{Config, Limits};
 use tempo_core::compactor::{Done, Settings};
 use tempo_runtime::Shutdown;
+use tempo_runtime::metrics::MetricsRegistry;
 
 use super::store::Trouble;
 use super::world::{Node, World, tenant};
@@ -68,6 +69,56 @@ async fn what_is_too_old_goes_and_its_files_after_a_grace() {
         .filter(|line| line.contains(" delete "))
         .count();
     assert_eq!(deletes, 6, "three files of each block");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_keeps_the_newest_blocks_up_to_its_own_bytes() {
+    let world = World::new(107);
+    let _node = with_blocks(&world, 4).await;
+    let log = world.log(&tenant("a")).await.snapshot();
+    let newest: Vec<_> = log.state.live().skip(1).map(|meta| meta.id).collect();
+    let bytes = log.state.live().skip(1).map(|meta| meta.bytes()).sum();
+    let mut limits = Limits::default();
+    limits.compaction.block_retention_bytes = bytes;
+    let mut settings = settings();
+    settings.retention_bytes = 1;
+    let registry = MetricsRegistry::default();
+    let compactor = world.measured_compactor("one", &["one"], settings, limits, &registry);
+    assert_eq!(compactor.run_once().await.expired, 1);
+    let log = world.log(&tenant("a")).await.snapshot();
+    let left: Vec<_> = log.state.live().map(|meta| meta.id).collect();
+    assert_eq!(left, newest);
+    assert_eq!(compactor.run_once().await, Done::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn outstanding_blocks_are_counted_until_nothing_is_left_to_do() {
+    let world = World::new(108);
+    let _node = with_blocks(&world, 3).await;
+    world.pass(HOUR).await;
+    let registry = MetricsRegistry::default();
+    let compactor = world.measured_compactor("one", &["one"], settings(), Limits::default(), &registry);
+    let outstanding = || {
+        let text = registry.render();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("tempodb_compaction_outstanding_blocks{tenant=\"a\"} "));
+        line.unwrap().to_owned()
+    };
+    world
+        .script
+        .next(1, Operation::Put, "a/blocks/", Trouble::Refused);
+    assert_eq!(compactor.run_once().await.failed, 1);
+    assert_eq!(outstanding(), "3");
+    compactor.run_once().await;
+    assert_eq!(
+        outstanding(),
+        "3",
+        "blocks that are left alone for a while are still due"
+    );
+    world.pass(HOUR / 2).await;
+    assert_eq!(compactor.run_once().await.jobs, 1);
+    assert_eq!(outstanding(), "0");
 }
 
 #[tokio::test(start_paused = true)]

@@ -170,6 +170,18 @@ impl World {
 
     /// A compactor among others.
     pub(super) fn compactor(&self, id: &str, all: &[&str], settings: compactor::Settings) -> Compactor {
+        self.measured_compactor(id, all, settings, Limits::default(), &MetricsRegistry::default())
+    }
+
+    /// A compactor whose tenants have these limits, and whose metrics can be read.
+    pub(super) fn measured_compactor(
+        &self,
+        id: &str,
+        all: &[&str],
+        settings: compactor::Settings,
+        limits: Limits,
+        registry: &MetricsRegistry,
+    ) -> Compactor {
         let member = |id: &&str| Member {
             id: (*id).to_owned(),
             role: "compactor".to_owned(),
@@ -178,11 +190,11 @@ impl World {
         let (environment, _) = self.born(&self.disk);
         Compactor::new(
             Reader::new(environment, Arc::clone(&self.store)),
-            TenantLimits::new(Limits::default()),
+            TenantLimits::new(limits),
             Members::fixed(all.iter().map(member).collect()),
             id.to_owned(),
             settings,
-            &MetricsRegistry::default(),
+            registry,
         )
     }
 

@@ -23,21 +23,22 @@ pub struct Policy {
     pub max_inputs: usize,
     /// The most bytes of a made block.
     pub max_bytes: u64,
-    /// The most spans of a made block.
-    pub max_spans: u64,
+    /// The most traces of a made block, one that has several row groups counted once a row group.
+    pub max_traces: u64,
     /// How often a span is rewritten at most; a merge for repair is not counted.
     pub max_level: u8,
 }
 
 impl Default for Policy {
-    /// Windows of an hour, 4 to 16 blocks a job, blocks of up to 4 GB and 100 million spans, 3 rewrites.
+    /// Windows of an hour, 8 to 16 blocks a job, blocks of up to 4 GiB and 6 million traces, 3 rewrites. So a block has
+    /// up to 512 blocks of heads, and an hour of 100 million spans becomes a handful of blocks.
     fn default() -> Self {
         Self {
             window: Duration::from_hours(1),
-            min_inputs: 4,
+            min_inputs: 8,
             max_inputs: 16,
             max_bytes: 4 << 30,
-            max_spans: 100_000_000,
+            max_traces: 6_000_000,
             max_level: 3,
         }
     }
@@ -150,109 +151,8 @@ fn fits(inputs: &[Arc<BlockMeta>], meta: &BlockMeta, policy: &Policy) -> bool {
     inputs.is_empty()
         || (inputs.len() < policy.max_inputs.max(2)
             && sum(BlockMeta::bytes) <= policy.max_bytes
-            && sum(|meta| meta.spans) <= policy.max_spans)
+            && sum(|meta| meta.traces) <= policy.max_traces)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::compact::tests::meta;
-
-    const HOUR: u64 = 3_600_000_000_000;
-
-    fn small() -> Policy {
-        Policy {
-            max_bytes: 1000,
-            max_spans: 1000,
-            ..Policy::default()
-        }
-    }
-
-    /// What the log says after a job.
-    fn done(live: &mut Vec<Arc<BlockMeta>>, job: &Job, id: u128) {
-        live.retain(|meta| !job.inputs.contains(meta));
-        let mut output = BlockMeta::clone(&job.inputs[0]);
-        output.id = id.into();
-        output.level = job.level();
-        output.maybe_duplicates = false;
-        output.spans = job.inputs.iter().map(|meta| meta.spans).sum();
-        output.spans_file.bytes = job.bytes();
-        output.last_arrival_ns = job.inputs.iter().map(|meta| meta.last_arrival_ns).max().unwrap();
-        live.push(Arc::new(output));
-    }
-
-    #[test]
-    fn a_filling_window_waits_for_enough_of_one_level() {
-        let three: Vec<_> = (0..3).map(|id| meta(id, HOUR + 5, 10, 0)).collect();
-        assert_eq!(plan(&three, &small(), HOUR + 9), []);
-        let four: Vec<_> = (0..4).map(|id| meta(id, HOUR + 5, 10, 0)).collect();
-        let jobs = plan(&four, &small(), HOUR + 9);
-        assert_eq!((jobs.len(), jobs[0].inputs.len(), jobs[0].level()), (1, 4, 1));
-        assert_eq!(outstanding_blocks(&jobs), 4);
-    }
-
-    #[test]
-    fn a_window_that_is_over_is_put_together_newest_window_first() {
-        let live = [
-            meta(1, 5, 10, 0),
-            meta(2, 6, 10, 1),
-            meta(3, HOUR + 5, 10, 0),
-            meta(4, HOUR + 6, 10, 2),
-        ];
-        let jobs = plan(&live, &small(), 2 * HOUR);
-        let inputs: Vec<Vec<u64>> = jobs
-            .iter()
-            .map(|job| job.inputs.iter().map(|meta| meta.last_arrival_ns).collect())
-            .collect();
-        assert_eq!(inputs, [vec![HOUR + 5, HOUR + 6], vec![5, 6]]);
-    }
-
-    #[test]
-    fn marked_blocks_are_merged_even_alone() {
-        let mut marked = BlockMeta::clone(&meta(1, 5, 10, 3));
-        marked.maybe_duplicates = true;
-        let jobs = plan(&[Arc::new(marked)], &small(), 6);
-        assert_eq!((jobs.len(), jobs[0].method), (1, Method::Merge));
-    }
-
-    #[test]
-    fn what_is_too_large_together_stays_apart() {
-        let live: Vec<_> = (0..4).map(|id| meta(id, 5, 600, 0)).collect();
-        assert_eq!(plan(&live, &small(), 3 * HOUR), []);
-    }
-
-    proptest! {
-        #[test]
-        fn every_tenant_settles_and_no_span_is_rewritten_for_ever(
-            blocks in prop::collection::vec((0..5 * HOUR, 1..400_u64, any::<bool>()), 0..60)
-        ) {
-            let policy = small();
-            let mut live: Vec<Arc<BlockMeta>> = blocks
-                .iter()
-                .zip(0..)
-                .map(|((arrival, bytes, marked), id)| {
-                    let mut meta = BlockMeta::clone(&meta(id, *arrival, *bytes, 0));
-                    meta.maybe_duplicates = *marked;
-                    Arc::new(meta)
-                })
-                .collect();
-            let spans = |live: &[Arc<BlockMeta>]| live.iter().map(|meta| meta.spans).sum::<u64>();
-            let before = spans(&live);
-            let mut next_id = 1000;
-            for _ in 0..=blocks.len() {
-                let jobs = plan(&live, &policy, 4 * HOUR);
-                for job in &jobs {
-                    prop_assert!(job.inputs.len() <= policy.max_inputs);
-                    prop_assert!(job.inputs.len() == 1 || job.bytes() <= policy.max_bytes);
-                    prop_assert!(job.method == Method::Merge || job.level() <= policy.max_level);
-                    next_id += 1;
-                    done(&mut live, job, next_id);
-                }
-            }
-            prop_assert_eq!(plan(&live, &policy, 4 * HOUR), vec![]);
-            prop_assert_eq!(spans(&live), before);
-        }
-    }
-}
+mod tests;

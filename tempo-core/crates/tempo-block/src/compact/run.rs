@@ -12,6 +12,7 @@
 mod copy;
 mod input;
 mod merge;
+mod pace;
 mod pieces;
 
 use std::collections::BTreeSet;
@@ -22,15 +23,15 @@ use tempo_model::{TenantId, TraceId};
 use tempo_runtime::TaskFailed;
 use ulid::Ulid;
 
+pub use self::pace::Pace;
+
 use self::input::{Input, fit_together};
+use self::pace::Pacer;
 use super::{Job, Method};
 use crate::meta::BlockMeta;
 use crate::read::{BlockCache, CacheSettings, ReadError, Reader};
 use crate::schema::MAX_ROW_GROUP_ROWS;
 use crate::write::{BlockOptions, BlockWriter, WriteError};
-
-/// What the spans that are merged at once may take in memory, about.
-const PIECE_BYTES: u64 = 64 << 20;
 
 /// A job could not be done. Its inputs are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -54,34 +55,45 @@ pub enum CompactError {
     Task(#[from] TaskFailed),
 }
 
-/// Writes the output of a job as block `output`; `None` when nothing is left of the inputs. The spans of the traces in
-/// `without` are left out, which takes a full merge; so do inputs that do not fit into one file as they are. The caller
-/// commits: add the output, remove the inputs.
+/// How a job is executed, besides what its policy says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Traces whose spans are left out, which takes a full merge.
+    pub without: BTreeSet<TraceId>,
+    /// How fast it goes.
+    pub pace: Pace,
+    /// What the spans that are merged at once may take in memory, about.
+    pub piece_bytes: u64,
+}
+
+impl Default for Options {
+    /// All traces, at full pace, in pieces of 64 MiB.
+    fn default() -> Self {
+        Self {
+            without: BTreeSet::new(),
+            pace: Pace::default(),
+            piece_bytes: 64 << 20,
+        }
+    }
+}
+
+/// Writes the output of a job as block `output`; `None` when nothing is left of the inputs. Inputs that do not fit into
+/// one file as they are take a full merge too. The caller commits: add the output, remove the inputs.
 pub async fn run(
     reader: &Reader,
     tenant: &TenantId,
     job: &Job,
     output: Ulid,
-    without: &BTreeSet<TraceId>,
+    options: &Options,
 ) -> Result<Option<Arc<BlockMeta>>, CompactError> {
-    run_in_pieces(reader, tenant, job, output, without, PIECE_BYTES).await
-}
-
-async fn run_in_pieces(
-    reader: &Reader,
-    tenant: &TenantId,
-    job: &Job,
-    output: Ulid,
-    without: &BTreeSet<TraceId>,
-    piece_bytes: u64,
-) -> Result<Option<Arc<BlockMeta>>, CompactError> {
+    let mut pacer = Pacer::new(&reader.environment, options.pace);
     let reader = &unshared(reader);
     let mut inputs = Vec::new();
     for meta in &job.inputs {
         inputs.push(Input::open(reader, tenant, meta).await?);
     }
-    let copies = job.method == Method::Copy && without.is_empty() && fit_together(&inputs);
-    let options = BlockOptions {
+    let copies = job.method == Method::Copy && options.without.is_empty() && fit_together(&inputs);
+    let of_block = BlockOptions {
         id: output,
         level: job.level(),
         // What a merge leaves, because its other half is in a block of another job, is not merged again.
@@ -89,11 +101,11 @@ async fn run_in_pieces(
         max_row_group_rows: MAX_ROW_GROUP_ROWS,
     };
     let columns = input::columns(&inputs);
-    let mut writer = BlockWriter::new(&reader.environment, &reader.store, tenant, columns, options)?;
+    let mut writer = BlockWriter::new(&reader.environment, &reader.store, tenant, columns, of_block)?;
     let written = if copies {
-        copy::all(&inputs, &mut writer).await
+        copy::all(&inputs, &mut writer, &mut pacer).await
     } else {
-        merge::all(reader, &inputs, without, piece_bytes, &mut writer).await
+        merge::all(reader, &inputs, options, &mut writer, &mut pacer).await
     };
     match written {
         Ok(()) if writer.is_empty() => {

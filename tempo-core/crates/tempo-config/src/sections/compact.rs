@@ -27,6 +27,8 @@ pub struct Compaction {
     pub max_block_bytes: u64,
     /// How long blocks are kept.
     pub block_retention: GoDuration,
+    /// How many bytes of blocks are kept of each tenant, the newest ones; 0 is no limit. Not known to Tempo.
+    pub block_retention_bytes: u64,
     /// How long the files of removed blocks stay.
     pub compacted_block_retention: GoDuration,
     /// How often work is looked for.
@@ -40,6 +42,7 @@ impl Default for Compaction {
             max_compaction_objects: 6_000_000,
             max_block_bytes: 100 << 30,
             block_retention: GoDuration::seconds(336 * 3600),
+            block_retention_bytes: 0,
             compacted_block_retention: GoDuration::seconds(3600),
             compaction_cycle: GoDuration::seconds(30),
         }

@@ -2,11 +2,16 @@
 
 use super::CompactError;
 use super::input::Input;
+use super::pace::Pacer;
 use crate::read::BlockReader;
 use crate::write::{BlockWriter, Origin};
 
 /// Copies all row groups of all inputs.
-pub(super) async fn all(inputs: &[Input], writer: &mut BlockWriter) -> Result<(), CompactError> {
+pub(super) async fn all(
+    inputs: &[Input],
+    writer: &mut BlockWriter,
+    pacer: &mut Pacer,
+) -> Result<(), CompactError> {
     for input in inputs {
         let meta = &input.meta;
         let origin = Origin {
@@ -19,6 +24,7 @@ pub(super) async fn all(inputs: &[Input], writer: &mut BlockWriter) -> Result<()
             let _room = input.raw.room(number).await?;
             let raw = input.raw.row_group(number).await?;
             writer.add_copied(raw).await?;
+            pacer.rest().await;
         }
     }
     Ok(())

@@ -11,9 +11,10 @@ use tempo_model::proto::trace::{ExportTraceServiceRequest, ResourceSpans, Span};
 use tempo_model::wire::WireError;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::CompactError;
 use super::input::Input;
+use super::pace::Pacer;
 use super::pieces::{Part, Piece, Pieces};
+use super::{CompactError, Options};
 use crate::head::{Head, HeadSettings};
 use crate::read::{BlockReader, ReadError, Reader};
 use crate::write::{BlockWriter, GoesOn};
@@ -21,16 +22,16 @@ use crate::write::{BlockWriter, GoesOn};
 /// What a span takes in a head besides its attributes, about.
 const SPAN_BYTES: u64 = 128;
 
-/// Merges all inputs, in pieces that take about `piece_bytes` in memory.
+/// Merges all inputs piece by piece.
 pub(super) async fn all(
     reader: &Reader,
     inputs: &[Input],
-    without: &BTreeSet<TraceId>,
-    piece_bytes: u64,
+    options: &Options,
     writer: &mut BlockWriter,
+    pacer: &mut Pacer,
 ) -> Result<(), CompactError> {
-    let parts = parts(inputs, without).await?;
-    for piece in Pieces::new(parts, piece_bytes) {
+    let parts = parts(inputs, &options.without).await?;
+    for piece in Pieces::new(parts, options.piece_bytes) {
         let mut merge = Merge::new(piece);
         for (input, row_group) in merge.piece.row_groups.clone() {
             if let Some(input) = inputs.get(input) {
@@ -42,12 +43,14 @@ pub(super) async fn all(
                     block: input.meta.id,
                     source,
                 })?;
+                pacer.rest().await;
             }
         }
         let snapshot = merge.head.snapshot();
         if snapshot.spans() > 0 {
             let goes_on = GoesOn::Known(merge.piece.continued);
             writer.add_snapshot(snapshot, goes_on).await?;
+            pacer.rest().await;
         }
     }
     for input in inputs {

@@ -1,19 +1,23 @@
 //! A merge in many pieces: what one test of the crate from outside cannot make without a million spans.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
+use object_store::path::Path;
 use prost::Message;
 use tempo_model::proto::trace::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
 use tempo_model::{TenantId, TraceId};
 use tempo_runtime::Environment;
 use ulid::Ulid;
 
-use super::run_in_pieces;
+use super::{Options, Pace, run};
 use crate::compact::{Job, Method};
 use crate::head::{Head, HeadSettings};
 use crate::meta::BlockMeta;
 use crate::read::{ReadStatistics, Reader};
+use crate::store::faulty::{Fault, Faults, Faulty};
+use crate::store::metered::Operation;
 use crate::store::{Settings, open};
 use crate::write::{self, BlockOptions};
 
@@ -71,7 +75,11 @@ async fn a_merge_in_many_pieces_keeps_every_span_and_joins_traces() {
         inputs,
     };
     let tenant = TenantId::single();
-    let made = run_in_pieces(&reader, &tenant, &job, Ulid::from(9_u128), &BTreeSet::new(), 1500).await;
+    let options = Options {
+        piece_bytes: 1500,
+        ..Options::default()
+    };
+    let made = run(&reader, &tenant, &job, Ulid::from(9_u128), &options).await;
     let meta = made.unwrap().unwrap();
     // A third of the traces is in all inputs and becomes one, the others are in one each.
     assert_eq!((meta.spans, meta.traces), (240, 20 + 4 * 40));
@@ -98,4 +106,46 @@ async fn a_merge_in_many_pieces_keeps_every_span_and_joins_traces() {
             .len(),
         1
     );
+}
+
+/// Every request takes ten milliseconds of simulated time.
+#[derive(Debug)]
+struct Slow(Environment);
+
+#[async_trait]
+impl Faults for Slow {
+    async fn before(&self, _: Operation, _: &Path) -> Fault {
+        self.0.clock.sleep(Duration::from_millis(10)).await;
+        Fault::None
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_half_pace_a_job_rests_as_long_as_it_works() {
+    let environment = Environment::simulated(1, NOW);
+    let store = open(&Settings::Memory).unwrap();
+    let slow = Faulty::new(store, Arc::new(Slow(environment.clone())));
+    let reader = Reader::new(environment, Arc::new(slow));
+    let inputs = vec![block(&reader, 1).await, block(&reader, 2).await];
+    for method in [Method::Copy, Method::Merge] {
+        let mut took = Vec::new();
+        for (output, pace) in [(10_u128, Pace::Full), (11, Pace::Half)] {
+            let options = Options {
+                pace,
+                ..Options::default()
+            };
+            let job = Job {
+                method,
+                inputs: inputs.clone(),
+            };
+            let began = tokio::time::Instant::now();
+            run(&reader, &TenantId::single(), &job, Ulid::from(output), &options)
+                .await
+                .unwrap();
+            took.push(began.elapsed());
+        }
+        // What it takes to send the output's end is not made up for.
+        let rests = took[1] - took[0];
+        assert!(rests > took[0] / 2 && rests <= took[0], "{method:?}: {took:?}");
+    }
 }
