@@ -1,31 +1,20 @@
 //! Queries over one block: CPU time of each, which other processes disturb less than the clock on the wall.
 //!
-//! The spans are those of our own shop, or of the file that `TEMPO_BENCH_OTLP` names (as the load generator makes them:
-//! a magic of 8 bytes, then records of a 24-byte header, whose first four are the payload's length, and a request).
+//! The spans are those of our own shop, or of the file that `TEMPO_BENCH_OTLP` names.
 #![allow(
     clippy::panic,
     missing_docs,
     reason = "a bench ends by panicking; criterion's macros make undocumented items"
 )]
 
-#[allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "a module of another crate, of which the bench uses a part"
-)]
-#[path = "../../../src/load/shop.rs"]
-mod shop;
+mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use prost::Message;
-use rustix::time::{ClockId, clock_gettime};
-use tempo_block::head::{Head, HeadSettings};
 use tempo_block::read::{ReadStatistics, Reader};
 use tempo_block::scan::{self, Source, TimeRange};
 use tempo_block::store::{Settings, open};
@@ -40,7 +29,9 @@ use tempo_traceql::{parse, parse_attribute};
 use tokio::runtime::Runtime;
 use ulid::Ulid;
 
-const ARRIVAL: u64 = 1_700_000_000_000_000_000;
+use support::cpu::CpuTime;
+use support::{filled, requests};
+
 /// Of the shop.
 const SPANS: usize = 1_000_000;
 
@@ -78,43 +69,6 @@ const TAGS: [&str; 3] = [
     "span.db.statement",
 ];
 
-/// CPU time of the process, all threads.
-struct CpuTime;
-
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-impl Measurement for CpuTime {
-    type Intermediate = Duration;
-    type Value = Duration;
-
-    fn start(&self) -> Duration {
-        cpu_time()
-    }
-
-    fn end(&self, start: Duration) -> Duration {
-        cpu_time().saturating_sub(start)
-    }
-
-    fn add(&self, left: &Duration, right: &Duration) -> Duration {
-        *left + *right
-    }
-
-    fn zero(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn to_f64(&self, value: &Duration) -> f64 {
-        value.as_nanos() as f64
-    }
-
-    fn formatter(&self) -> &dyn ValueFormatter {
-        WallTime.formatter()
-    }
-}
-
 struct Bench {
     runtime: Runtime,
     environment: Environment,
@@ -129,7 +83,13 @@ impl Bench {
         let runtime = Runtime::new().unwrap_or_else(|error| panic!("start a runtime: {error}"));
         let environment = Environment::system();
         let store = open(&Settings::Memory).unwrap_or_else(|error| panic!("open a store: {error}"));
-        let (head, ids) = filled();
+        let requests = requests(SPANS);
+        let (head, taken) = filled(&requests, SPANS);
+        let ids = requests
+            .iter()
+            .take(taken)
+            .step_by(7)
+            .filter_map(|request| first_trace(request));
         let options = BlockOptions::of_head(Ulid::from(1_u128));
         let tenant = TenantId::single();
         let written = runtime.block_on(write::block(&environment, &store, &tenant, &head, options));
@@ -150,7 +110,7 @@ impl Bench {
             source: Source::Block(block.unwrap_or_else(|error| panic!("open a block: {error}"))),
             statistics,
             range,
-            ids,
+            ids: ids.collect(),
         }
     }
 
@@ -299,20 +259,6 @@ fn scans(criterion: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
-/// A head, and some trace ids.
-fn filled() -> (Arc<tempo_block::head::HeadSnapshot>, Vec<TraceId>) {
-    let mut head = Head::new(HeadSettings::default());
-    let mut ids = Vec::new();
-    for (number, request) in requests().iter().enumerate() {
-        if head.spans() < SPANS {
-            head.append(request, ARRIVAL + number as u64)
-                .unwrap_or_else(|error| panic!("append: {error}"));
-            ids.extend(first_trace(request).filter(|_| number % 7 == 0));
-        }
-    }
-    (head.snapshot(), ids)
-}
-
 fn first_trace(request: &[u8]) -> Option<TraceId> {
     let request = tempo_model::proto::trace::ExportTraceServiceRequest::decode(request).ok()?;
     let span = request
@@ -323,27 +269,6 @@ fn first_trace(request: &[u8]) -> Option<TraceId> {
         .spans
         .first()?;
     TraceId::try_from(span.trace_id.as_slice()).ok()
-}
-
-fn requests() -> Vec<Vec<u8>> {
-    if let Some(path) = std::env::var_os("TEMPO_BENCH_OTLP") {
-        let file = std::fs::read(path).unwrap_or_else(|error| panic!("read the requests: {error}"));
-        return records(file.get(8..).unwrap_or_default());
-    }
-    let mut shop = shop::Shop::new(1);
-    let request = |number: u64| shop.request(50, ARRIVAL + number * 250_000_000).0.encode_to_vec();
-    (0..SPANS as u64 / 500).map(request).collect()
-}
-
-fn records(mut file: &[u8]) -> Vec<Vec<u8>> {
-    let mut records = Vec::new();
-    while let Some((header, rest)) = file.split_first_chunk::<24>() {
-        let [a, b, c, d, ..] = *header;
-        let (payload, rest) = rest.split_at(u32::from_le_bytes([a, b, c, d]) as usize);
-        records.push(payload.to_vec());
-        file = rest;
-    }
-    records
 }
 
 criterion_group! {
