@@ -75,11 +75,17 @@ crds:
 licences:
 	python3 docs/third_party_licences.py > docs/third-party-licences.md
 
-## bench: the engine as a whole process (spans/s, CPU seconds per million spans, peak memory, bytes per span)
+## bench: the engine against its bars, as a table (ARGS="--spans 5000000 --record docs/benchmarks.md", LOADGEN=another generator)
 .PHONY: bench
 bench:
-	$(CARGO) build --workspace --bins --release
+	$(CARGO) build --release -p tempo-core --bin tempo
 	target/release/tempo bench $(ARGS)
+
+## bench-growth: how cost grows with spans and blocks, plotted into docs/plots (ARGS="--spans 1000000,5000000")
+.PHONY: bench-growth
+bench-growth:
+	$(CARGO) build --release -p tempo-core --bin tempo
+	target/release/tempo bench growth --plots docs/plots $(ARGS)
 
 ## help: this list
 .PHONY: help

@@ -4,4 +4,6 @@ pub mod client;
 pub mod drive;
 pub mod engine;
 pub mod shop;
+pub mod sink;
+pub mod spool;
 pub mod usage;

@@ -1,38 +1,76 @@
-//! `tempo bench`: the engine as a process of its own, or any OTLP receiver, under load, and what it cost.
+//! `tempo bench`: the engine as a process of its own under load, against the bars that it must reach.
 //!
 //! ```text
-//! built-in:  prepare requests ─► start the engine ─► drive it ─► /flush ─► Figures
-//! LOADGEN:   LOADGEN gen ─► start the engine ─► LOADGEN send ─► /flush ─► Figures
+//! arguments ─► suite: sections ─► Figures ─► report: table, JSON, history
+//!          └─► growth: sizes and numbers of blocks ─► plots
 //! ```
 
-mod external;
-mod figures;
+mod bars;
+mod compaction;
+mod footprint;
+mod freshness;
+mod generator;
+mod growth;
+mod ingest;
+mod loops;
+mod machine;
+mod plot;
+mod queries;
+mod replay;
+mod report;
+mod scan;
+mod subject;
+mod suite;
 
-use std::path::Path;
-use std::time::Duration;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use tempo_runtime::Environment;
 
-use crate::load::drive::{self, Driven, Force, Prepared};
-use crate::load::engine::{Engine, Ports};
-use crate::load::shop::Shop;
+use crate::load::drive::Force;
 use crate::load::usage::Usage;
-use figures::Figures;
+use generator::{Generator, Part};
+use suite::Section;
 
-/// The same traces in every run.
-const SEED: u64 = 42;
-/// How long making blocks of everything may take.
-const FLUSH_PATIENCE: Duration = Duration::from_mins(5);
+/// Bytes of a megabyte.
+const MEGABYTE: f64 = 1e6;
 
-/// Measure what taking spans in costs: starts an engine of its own with data in a temporary folder, drives it, flushes.
+/// Measure what the engine costs, against the bars that it must reach: starts engines with data in a temporary folder.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Bench {
-    /// How many spans to send. They are prepared in memory first, some 300 bytes each.
+    #[command(subcommand)]
+    tool: Option<Tool>,
+    /// How many spans to send; some 300 to 500 bytes each are kept in the temporary folder.
     #[arg(long, default_value_t = 500_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=50_000_000))]
     spans: u64,
-    /// Traces in a request; a trace has some ten to twenty spans.
+    #[command(flatten)]
+    load: Load,
+    /// Only these parts of the table.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PARTS")]
+    only: Vec<Section>,
+    /// Another binary than this one.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    /// Drive the OTLP/gRPC receiver at HOST:PORT and print what that showed.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["only", "binary", "record"])]
+    against: Option<String>,
+    /// With --against: the process whose CPU and memory are measured.
+    #[arg(long, value_name = "PID", requires = "against")]
+    pid: Option<u32>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Append the table to a history, such as docs/benchmarks.md.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+}
+
+/// What is sent, and how hard.
+#[derive(Debug, Clone, clap::Args)]
+struct Load {
+    /// Traces in a request of the built-in generator; a trace has some ten to twenty spans.
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
     /// Connections.
@@ -41,118 +79,141 @@ pub(super) struct Bench {
     /// Requests in flight on each connection.
     #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     in_flight: u16,
-    /// Drive the OTLP/gRPC receiver at HOST:PORT in place of an engine of its own.
-    #[arg(long, value_name = "HOST:PORT")]
-    against: Option<String>,
-    /// With --against: the process whose CPU and memory are measured.
-    #[arg(long, value_name = "PID", requires = "against")]
-    pid: Option<u32>,
-    /// Another generator in place of the built-in one, with the commands `gen` and `send` of the project's load generator.
+    /// Another generator in place of the built-in one, with the commands `gen`, `send` and `sink` of the project's.
     #[arg(long, env = "LOADGEN", value_name = "PROGRAM")]
     loadgen: Option<String>,
-    /// Print the figures as JSON.
-    #[arg(long)]
-    json: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Tool {
+    Growth(growth::Growth),
+    /// Take OTLP/gRPC, decode it and drop it.
+    Sink {
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:14317", value_name = "HOST:PORT")]
+        listen: String,
+    },
+    #[command(hide = true)]
+    Compact(compaction::Compact),
+    #[command(hide = true)]
+    Loop(loops::Loop),
 }
 
 impl Bench {
     pub(super) async fn run(self) -> Result<()> {
-        let figures = match &self.against {
-            Some(address) => self.against(address).await?,
-            None => self.own_engine().await?,
-        };
-        ensure!(
-            figures.spans > 0,
-            "no span was acknowledged: {}",
-            figures.last_error()
-        );
-        if self.json {
-            println!("{}", figures.to_json());
+        match self.tool {
+            Some(Tool::Growth(growth)) => growth.run().await,
+            Some(Tool::Sink { listen }) => ingest::serve_sink(&listen).await,
+            Some(Tool::Compact(compact)) => compact.run().await,
+            Some(Tool::Loop(hot)) => hot.run(),
+            None => self.table().await,
+        }
+    }
+
+    async fn table(self) -> Result<()> {
+        if let Some(address) = &self.against {
+            return self.against(address).await;
+        }
+        let binary = binary(self.binary.as_deref())?;
+        let sections = if self.only.is_empty() {
+            Section::ALL.to_vec()
         } else {
-            println!("{}", figures.to_table());
+            self.only.clone()
+        };
+        let report = suite::run(&binary, &self.load, self.spans, &sections).await?;
+        if self.json {
+            println!("{}", report.to_json());
+        } else {
+            print!("{}", report.to_text());
+        }
+        if let Some(history) = &self.record {
+            append(history, &report.to_markdown(&command()))?;
+        }
+        if !self.json && report.all_met() {
+            println!("every bar that was measured is met");
         }
         Ok(())
     }
 
-    async fn against(&self, address: &str) -> Result<Figures> {
-        let load = self.prepare()?;
-        let before = self.pid.and_then(Usage::of);
-        let mut figures = self.load(load, address, self.pid).await?;
-        figures.add_usage(before, self.pid.and_then(Usage::of));
-        Ok(figures)
-    }
-
-    async fn own_engine(&self) -> Result<Figures> {
-        let load = self.prepare()?;
+    async fn against(&self, address: &str) -> Result<()> {
         let folder = tempfile::tempdir().context("make a temporary folder")?;
-        let binary = std::env::current_exe().context("find the binary of this process")?;
-        let mut engine = Engine::start(&binary, folder.path(), Ports::free()?).await?;
-        let process = engine.process_id();
-        let before = process.and_then(Usage::of);
-        let address = format!("127.0.0.1:{}", engine.ports().otlp_grpc);
-        let mut figures = self.load(load, &address, process).await?;
-        figures.add_usage(before, process.and_then(Usage::of));
-        let (status, text) = tokio::time::timeout(FLUSH_PATIENCE, engine.get("/flush", &[]))
-            .await
-            .context("flushing took too long")??;
-        ensure!(
-            status == 204,
-            "/flush answered {status}: {text}\n{}",
-            engine.log()
-        );
-        figures.add_settled_usage(before, process.and_then(Usage::of));
-        let status = engine.stop().await?;
-        ensure!(
-            status.success(),
-            "the engine ended with {status}:\n{}",
-            engine.log()
-        );
-        figures.stored_bytes = Some(bytes_below(&folder.path().join("traces")));
-        Ok(figures)
-    }
-
-    fn prepare(&self) -> Result<Load> {
-        if let Some(program) = &self.loadgen {
-            return Ok(Load::External(external::Generator::prepare(program, self.spans)?));
+        let generator = self.load.prepare(self.spans, folder.path())?;
+        let before = self.pid.and_then(Usage::of);
+        let sent = generator.send(address, Part::ALL).await?;
+        let after = self.pid.and_then(Usage::of);
+        let cpu = before
+            .zip(after)
+            .map(|(before, after)| after.cpu_seconds - before.cpu_seconds);
+        let milliseconds = |duration: std::time::Duration| duration.as_secs_f64() * 1e3;
+        let figures = serde_json::json!({
+            "spans": sent.spans,
+            "spans_per_s": sent.spans_per_second,
+            "export_ms_p50": milliseconds(sent.export_p50),
+            "export_ms_p99": milliseconds(sent.export_p99),
+            "retries": sent.retries,
+            "failed_spans": sent.failed_spans,
+            "server_cpu_s_per_m": cpu.map(|seconds| per_million(seconds, sent.spans)),
+            "server_peak_bytes": after.map(|usage| usage.peak_memory_bytes),
+        });
+        if self.json {
+            println!("{figures}");
+        } else {
+            println!("{figures:#}");
         }
-        let bar = progress("preparing", self.spans);
-        let now = Environment::system().clock.unix_nanos();
-        let requests = drive::prepare(
-            &mut Shop::new(SEED),
-            self.spans,
-            usize::from(self.batch),
-            now,
-            |made| {
-                bar.set_position(made);
-            },
-        );
-        bar.finish_and_clear();
-        Ok(Load::Requests(requests))
+        Ok(())
     }
+}
 
-    async fn load(&self, load: Load, address: &str, process: Option<u32>) -> Result<Figures> {
+impl Load {
+    fn prepare(&self, spans: u64, folder: &Path) -> Result<Generator> {
         let force = Force {
             connections: usize::from(self.connections),
             in_flight: usize::from(self.in_flight),
         };
-        match load {
-            Load::External(generator) => generator.send(address, process, force).await,
-            Load::Requests(requests) => {
-                let bar = progress("sending", requests.iter().map(|request| request.spans).sum());
-                let sending = bar.clone();
-                let driven: Driven =
-                    drive::drive(address, requests, force, move |spans| sending.set_position(spans)).await?;
-                bar.finish_and_clear();
-                Ok(Figures::of(&driven))
-            }
+        let traces = usize::from(self.batch);
+        Generator::prepare(self.loadgen.as_deref(), spans, traces, force, folder)
+    }
+}
+
+/// The binary that was named, or this one.
+fn binary(named: Option<&Path>) -> Result<PathBuf> {
+    match named {
+        None => std::env::current_exe().context("find the binary of this process"),
+        Some(binary) => {
+            ensure!(binary.is_file(), "{} is not a file", binary.display());
+            Ok(binary.to_owned())
         }
     }
 }
 
-/// What is sent.
-enum Load {
-    Requests(Vec<Prepared>),
-    External(external::Generator),
+/// The words that started this process, its folder left out.
+fn command() -> String {
+    let mut words = std::env::args();
+    let program = words.next().unwrap_or_default();
+    let name = Path::new(&program)
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    std::iter::once(name.into_owned())
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn append(history: &Path, entry: &str) -> Result<()> {
+    let file = std::fs::File::options().create(true).append(true).open(history);
+    file.and_then(|mut file| file.write_all(entry.as_bytes()))
+        .with_context(|| format!("append to {}", history.display()))
+}
+
+fn per_million(amount: f64, spans: u64) -> f64 {
+    amount * 1e6 / spans.max(1) as f64
+}
+
+/// The middle one; zero of none.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 fn progress(what: &'static str, spans: u64) -> ProgressBar {
@@ -163,15 +224,22 @@ fn progress(what: &'static str, spans: u64) -> ProgressBar {
     }
 }
 
-/// The bytes of all files in a folder and those below.
-fn bytes_below(folder: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return 0;
-    };
-    let sizes = entries.flatten().map(|entry| match entry.metadata() {
-        Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
-        Ok(metadata) => metadata.len(),
-        Err(_) => 0,
-    });
-    sizes.sum()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]).to_string(), "2");
+        assert_eq!(median(&mut []).to_string(), "0");
+    }
+
+    #[test]
+    fn a_history_grows_at_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("history.md");
+        append(&file, "one\n").unwrap();
+        append(&file, "two\n").unwrap();
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "one\ntwo\n");
+    }
 }

@@ -1,6 +1,5 @@
 //! Driving a receiver as hard as it goes: several connections, some requests in flight on each, every answer timed.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use super::client::{ExportError, OtlpClient};
 use super::shop::Shop;
 
 /// A request that is ready to be sent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
     /// The encoded `ExportTraceServiceRequest`.
     pub payload: Bytes,
@@ -21,31 +20,39 @@ pub struct Prepared {
     pub spans: u64,
 }
 
-/// Encodes requests of `traces` traces each until there are `spans` spans. `progress` hears how many there are.
-pub fn prepare(
+/// When the spans of a stream lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period {
+    /// The end of the first trace, in nanoseconds since 1970.
+    pub start_unix_nanos: u64,
+    /// The end of the last one.
+    pub end_unix_nanos: u64,
+}
+
+/// Makes requests of `traces` traces each until there are `spans` spans, which lie evenly in `period`.
+pub fn requests(
     shop: &mut Shop,
     spans: u64,
     traces: usize,
-    end_unix_nanos: u64,
-    progress: impl Fn(u64),
-) -> Vec<Prepared> {
-    let mut prepared = Vec::new();
+    period: Period,
+) -> impl Iterator<Item = (Prepared, Vec<[u8; 16]>)> {
+    let length = period.end_unix_nanos.saturating_sub(period.start_unix_nanos);
     let mut made = 0;
-    while made < spans {
-        let (request, _) = shop.request(traces, end_unix_nanos);
+    std::iter::from_fn(move || {
+        if made >= spans {
+            return None;
+        }
+        let passed = (length as f64 * (made as f64 / spans as f64)) as u64;
+        let (request, ids) = shop.request(traces, period.start_unix_nanos + passed);
         let scopes = request
             .resource_spans
             .iter()
             .flat_map(|resource| &resource.scope_spans);
         let spans = scopes.map(|scope| scope.spans.len() as u64).sum();
         made += spans;
-        prepared.push(Prepared {
-            payload: request.encode_to_vec().into(),
-            spans,
-        });
-        progress(made);
-    }
-    prepared
+        let payload = request.encode_to_vec().into();
+        Some((Prepared { payload, spans }, ids))
+    })
 }
 
 /// How hard to drive.
@@ -100,15 +107,15 @@ impl Driven {
     }
 }
 
-/// Sends everything in `requests` to the OTLP/gRPC receiver at `address` (`host:port`). `progress` hears how many spans
-/// are acknowledged.
+/// Sends all of `requests` to the OTLP/gRPC receiver at `address` (`host:port`). `progress` hears how many spans are
+/// acknowledged.
 pub async fn drive(
     address: &str,
-    requests: Vec<Prepared>,
+    requests: impl Iterator<Item = Prepared> + Send + 'static,
     force: Force,
     progress: impl Fn(u64) + Send + Sync + 'static,
 ) -> Result<Driven, ExportError> {
-    let waiting = Arc::new(Mutex::new(VecDeque::from(requests)));
+    let waiting = Arc::new(Mutex::new(requests));
     let driven = Arc::new(Mutex::new(Driven::default()));
     let progress = Arc::new(progress);
     let mut workers = JoinSet::new();
@@ -140,8 +147,8 @@ pub async fn drive(
     Ok(driven)
 }
 
-fn next(waiting: &Mutex<VecDeque<Prepared>>) -> Option<Prepared> {
-    waiting.lock().pop_front()
+fn next(waiting: &Mutex<impl Iterator<Item = Prepared>>) -> Option<Prepared> {
+    waiting.lock().next()
 }
 
 #[cfg(test)]
@@ -149,13 +156,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prepared_requests_have_the_spans_that_they_say() {
-        let prepared = prepare(&mut Shop::new(1), 500, 10, 1_700_000_000_000_000_000, |_| {});
-        for request in &prepared {
+    fn requests_have_the_spans_and_traces_that_they_say() {
+        let period = Period {
+            start_unix_nanos: 1_700_000_000_000_000_000,
+            end_unix_nanos: 1_700_000_600_000_000_000,
+        };
+        let requests: Vec<_> = requests(&mut Shop::new(1), 500, 10, period).collect();
+        for (request, ids) in &requests {
             let contents = tempo_model::validate::contents(&request.payload).unwrap();
             assert_eq!(contents.spans as u64, request.spans);
+            assert_eq!(ids.len(), 10);
         }
-        let spans: u64 = prepared.iter().map(|request| request.spans).sum();
+        let spans: u64 = requests.iter().map(|(request, _)| request.spans).sum();
         assert!((500..1000).contains(&spans), "{spans}");
     }
 

@@ -5,13 +5,14 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
 
 /// How long an engine may take until it is ready.
 const START_PATIENCE: Duration = Duration::from_mins(1);
-const PAUSE: Duration = Duration::from_millis(20);
+/// Between two looks at `/ready`; short, as starts are timed by it.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// A process that did not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +99,7 @@ fn free_port() -> std::io::Result<u16> {
 #[derive(Debug)]
 pub struct Engine {
     process: Child,
+    started: Instant,
     ports: Ports,
     log: PathBuf,
     client: reqwest::Client,
@@ -142,6 +144,8 @@ impl Engine {
             .map_err(failed("write the configuration"))?;
         let log = folder.join(format!("{name}.log"));
         let output = std::fs::File::options().create(true).append(true).open(&log);
+        let client = reqwest::Client::new();
+        let started = Instant::now();
         let process = Command::new(binary)
             .args(arguments)
             .arg(format!("-config.file={}", file.display()))
@@ -153,9 +157,10 @@ impl Engine {
             .map_err(failed("start the engine"))?;
         Ok(Self {
             process,
+            started,
             ports,
             log,
-            client: reqwest::Client::new(),
+            client,
         })
     }
 
@@ -167,8 +172,8 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Waits until `/ready` says so.
-    pub async fn wait_until_ready(&mut self) -> Result<(), EngineError> {
+    /// Waits until `/ready` says so; returns how long after the start of the process that was.
+    pub async fn wait_until_ready(&mut self) -> Result<Duration, EngineError> {
         let mut last = String::new();
         let waiting = async {
             loop {
@@ -184,7 +189,7 @@ impl Engine {
                     .send()
                     .await
                 {
-                    Ok(answer) if answer.status().is_success() => return Ok(()),
+                    Ok(answer) if answer.status().is_success() => return Ok(self.started.elapsed()),
                     Ok(answer) => last = answer.text().await.unwrap_or_default(),
                     Err(error) => last = error.to_string(),
                 }
