@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use tempo_model::proto::trace::ResourceSpans;
 use tempo_model::{TenantId, TraceId};
 use tempo_runtime::Environment;
-use tempo_traceql::columns::{Field, SpanBatch, TraceRow};
+use tempo_traceql::columns::{Dictionary, Field, SpanBatch, TraceRow};
 
 pub use cache::{BlockCache, CacheSettings};
 pub use error::ReadError;
@@ -87,6 +87,12 @@ pub struct RowGroupSummary {
 pub trait RowGroup: Send + Sync {
     /// What is loaded of it.
     fn batch(&self) -> &dyn SpanBatch;
+
+    /// All values of a field, each once, as far as no row need be looked at to know them: where all are texts of one
+    /// dictionary that is loaded. `None` is not known.
+    fn texts(&self, _field: &Field) -> Option<Arc<dyn Dictionary>> {
+        None
+    }
 
     /// What was asked for since the last call, and was not loaded.
     fn take_missing(&self) -> Vec<Wanted>;

@@ -16,7 +16,6 @@ use tempo_model::TraceId;
 use tempo_model::proto::trace::ResourceSpans;
 use tempo_runtime::{Environment, TaskFailed};
 use tempo_traceql::EvaluateError;
-use tempo_traceql::columns::SpanBatch;
 use tempo_traceql::metrics::{Metrics, Partial};
 use tempo_traceql::plan::Plan;
 use tempo_traceql::search::{Matches, Search};
@@ -24,7 +23,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use self::parts::Scan;
 use crate::head::HeadSnapshot;
-use crate::read::{BlockReader, ReadError, Wanted, wanted_fields};
+use crate::read::{BlockReader, ReadError, RowGroup, Wanted, wanted_fields};
 
 pub use tags::{tag_names, tag_values};
 
@@ -98,7 +97,7 @@ pub async fn search(
 ) -> Result<(), ScanError> {
     let run = {
         let search = Arc::clone(search);
-        move |batch: &dyn SpanBatch| search.run(batch)
+        move |group: &dyn RowGroup| search.run(group.batch())
     };
     let mut more = wanted_fields(search.fields());
     more.push(Wanted::Ordinals);
@@ -167,9 +166,9 @@ pub async fn metrics(
 ) -> Result<(), ScanError> {
     let run = {
         let metrics = Arc::clone(metrics);
-        move |batch: &dyn SpanBatch| {
+        move |group: &dyn RowGroup| {
             let mut part = metrics.empty();
-            metrics.add(batch, &mut part)?;
+            metrics.add(group.batch(), &mut part)?;
             Ok(part)
         }
     };

@@ -1,4 +1,5 @@
-//! What is kept in memory of blocks: decoded metadata, and the bytes of column chunks. Both are limited by bytes.
+//! What is kept in memory of blocks: decoded metadata, the bytes of column chunks, and their decoded dictionaries. All
+//! are limited by bytes.
 
 use std::any::Any;
 use std::fmt;
@@ -10,6 +11,7 @@ use moka::future::Cache;
 use ulid::Ulid;
 
 use super::ReadError;
+use super::parquet::Words;
 use crate::layout::BlockFile;
 
 /// How much is kept.
@@ -19,14 +21,17 @@ pub struct CacheSettings {
     pub metadata_bytes: u64,
     /// Bytes of column chunks; 0 keeps none, which suits a local folder, as the operating system caches its files.
     pub chunk_bytes: u64,
+    /// Bytes of decoded dictionaries, of which a query may need no more than whether they have a value; 0 keeps none.
+    pub dictionary_bytes: u64,
 }
 
 impl Default for CacheSettings {
-    /// 64 MB of metadata, 64 MB of column chunks.
+    /// 64 MB of metadata, 64 MB of column chunks, 64 MB of dictionaries.
     fn default() -> Self {
         Self {
             metadata_bytes: 64 << 20,
             chunk_bytes: 64 << 20,
+            dictionary_bytes: 64 << 20,
         }
     }
 }
@@ -50,6 +55,8 @@ struct Metadata {
 pub struct BlockCache {
     metadata: Cache<(Ulid, BlockFile), Metadata>,
     chunks: Cache<ChunkKey, Bytes>,
+    /// Asked where nothing may wait.
+    dictionaries: moka::sync::Cache<ChunkKey, Arc<Words>>,
 }
 
 impl fmt::Debug for BlockCache {
@@ -58,6 +65,7 @@ impl fmt::Debug for BlockCache {
             .debug_struct("BlockCache")
             .field("metadata_bytes", &self.metadata.weighted_size())
             .field("chunk_bytes", &self.chunks.weighted_size())
+            .field("dictionary_bytes", &self.dictionaries.weighted_size())
             .finish_non_exhaustive()
     }
 }
@@ -76,6 +84,10 @@ impl BlockCache {
             chunks: Cache::builder()
                 .max_capacity(settings.chunk_bytes)
                 .weigher(chunk_weight)
+                .build(),
+            dictionaries: moka::sync::Cache::builder()
+                .max_capacity(settings.dictionary_bytes)
+                .weigher(|_, words: &Arc<Words>| (words.memory() as u32).saturating_add(ENTRY))
                 .build(),
         }
     }
@@ -105,6 +117,17 @@ impl BlockCache {
 
     pub(crate) async fn chunk(&self, key: ChunkKey) -> Option<Bytes> {
         self.chunks.get(&key).await
+    }
+
+    /// The decoded dictionary of a column chunk.
+    pub(crate) fn words(&self, key: ChunkKey) -> Option<Arc<Words>> {
+        self.dictionaries.get(&key)
+    }
+
+    pub(crate) fn keep_words(&self, key: ChunkKey, words: &Arc<Words>) {
+        if self.dictionaries.policy().max_capacity() != Some(0) {
+            self.dictionaries.insert(key, Arc::clone(words));
+        }
     }
 
     pub(crate) async fn keep_chunk(&self, key: ChunkKey, chunk: &Bytes) {
@@ -141,6 +164,7 @@ mod tests {
         let cache = BlockCache::new(CacheSettings {
             metadata_bytes: 0,
             chunk_bytes: 1000,
+            dictionary_bytes: 0,
         });
         let key = |leaf| ChunkKey {
             block: Ulid::from(1_u128),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tempo_runtime::Environment;
 use tempo_traceql::EvaluateError;
 use tempo_traceql::ast::Scope;
-use tempo_traceql::columns::{FetchError, Field, SpanBatch};
+use tempo_traceql::columns::{FetchError, Field};
 
 use super::{ReadError, RowGroup};
 
@@ -39,8 +39,8 @@ impl NotLoaded {
     }
 }
 
-/// What is to be done with a batch.
-pub type Work<T> = Arc<dyn Fn(&dyn SpanBatch) -> Result<T, EvaluateError> + Send + Sync>;
+/// What is to be done with a row group.
+pub type Work<T> = Arc<dyn Fn(&dyn RowGroup) -> Result<T, EvaluateError> + Send + Sync>;
 
 /// Evaluates `work` over a row group on the CPU pool, loading what it asks for. `more` is loaded along with the first
 /// thing that was missing: what a query that has matches asks for.
@@ -56,7 +56,7 @@ pub async fn evaluate<T: Send + 'static>(
     loop {
         let (group_of_round, work) = (Arc::clone(group), Arc::clone(&work));
         let result = environment
-            .run_cpu("evaluate", move || work(group_of_round.batch()))
+            .run_cpu("evaluate", move || work(&*group_of_round))
             .await?;
         let mut missing = group.take_missing();
         if result.is_ok() || missing.is_empty() {

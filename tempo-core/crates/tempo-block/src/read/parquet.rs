@@ -14,6 +14,7 @@ mod entries;
 mod fields;
 mod file;
 mod files;
+mod flat;
 mod leaf;
 mod pages;
 mod parents;
@@ -30,12 +31,13 @@ use std::sync::Arc;
 use arrow::datatypes::UInt32Type;
 use async_trait::async_trait;
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use tempo_model::proto::trace::ResourceSpans;
 use tempo_model::{TenantId, TraceId};
 use tempo_traceql::columns::TraceRow;
 
 pub(crate) use self::raw::RawBlock;
+
+pub(crate) use self::flat::Words;
 
 use self::fields::Layout;
 use self::file::{LeafNumber, SpansFile};
@@ -98,14 +100,18 @@ impl ParquetBlock {
         let leaves = layout.all_leaves();
         let chunks = self.files.chunks(&file, number, &leaves).await?;
         let chunks = leaves.into_iter().zip(chunks).collect();
-        let environment = &self.files.reader.environment;
+        let (files, environment) = (Arc::clone(&self.files), &self.files.reader.environment);
         environment
-            .run_cpu("rebuild spans", move || rebuild(&file, number, &chunks, ordinal))
+            .run_cpu("rebuild spans", move || {
+                rebuild(&files, &file, number, &chunks, ordinal)
+            })
             .await?
     }
 }
 
+/// The spans of a row group whose chunks are all read, of one of its traces when its ordinal is given.
 fn rebuild(
+    files: &Files,
     file: &SpansFile,
     row_group: usize,
     chunks: &HashMap<LeafNumber, Bytes>,
@@ -115,6 +121,7 @@ fn rebuild(
     let chunk = |leaf: LeafNumber| {
         let bytes = chunks.get(&leaf).cloned();
         bytes.map(|bytes| Chunk {
+            files,
             file,
             row_group,
             leaf,
@@ -134,11 +141,11 @@ fn rebuild(
     };
     let rows = match &selection {
         None => file.row_group(row_group)?.0.num_rows() as usize,
-        Some(selection) => selection.row_count(),
+        Some(selection) => selection.len(),
     };
     let decode = |leaf: &LeafNumber| {
         let chunk = chunk(*leaf).ok_or_else(|| layout.damaged("a column was not read"))?;
-        Ok((*leaf, chunk.decode(selection.clone())?))
+        Ok((*leaf, chunk.decode(selection.as_deref())?))
     };
     let leaves = chunks.keys().map(decode).collect::<Result<_, ReadError>>()?;
     let decoded = Decoded { layout, leaves, rows };
@@ -146,13 +153,12 @@ fn rebuild(
 }
 
 /// The rows that have a value.
-fn rows_with(values: &[u32], wanted: u32) -> RowSelection {
-    let run = |run: &[u32]| match run.first() {
-        Some(value) if *value == wanted => RowSelector::select(run.len()),
-        _ => RowSelector::skip(run.len()),
-    };
-    let runs = values.chunk_by(|a, b| (*a == wanted) == (*b == wanted));
-    runs.map(run).collect::<Vec<_>>().into()
+fn rows_with(values: &[u32], wanted: u32) -> Vec<u32> {
+    let numbered = (0..).zip(values);
+    numbered
+        .filter(|(_, value)| **value == wanted)
+        .map(|(row, _)| row)
+        .collect()
 }
 
 #[async_trait]

@@ -1,11 +1,10 @@
 //! Names and values of attributes: from the catalogue of a block where it knows them, else from the spans.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tempo_runtime::Environment;
 use tempo_traceql::ast::{Attribute, Intrinsic, Scope};
-use tempo_traceql::columns::SpanBatch;
 use tempo_traceql::plan::{Plan, stored_fields};
 use tempo_traceql::search::Search;
 use tempo_traceql::tags::{TagFilter, TagValue};
@@ -13,7 +12,7 @@ use tempo_traceql::tags::{TagFilter, TagValue};
 use super::parts::Scan;
 use super::{ScanError, Source, TimeRange};
 use crate::catalogue::{Catalogue, Key};
-use crate::read::{BlockReader, Wanted, wanted_fields};
+use crate::read::{BlockReader, RowGroup, Wanted, wanted_fields};
 
 /// The keys of attributes in each of `scopes`, of the spans that the filter leaves.
 pub async fn tag_names(
@@ -34,11 +33,11 @@ pub async fn tag_names(
     }
     let run = {
         let (filter, scopes) = (filter.clone(), scopes.to_vec());
-        move |batch: &dyn SpanBatch| {
+        move |group: &dyn RowGroup| {
             let mut found = Vec::new();
             for scope in &scopes {
                 let mut keys = BTreeSet::new();
-                filter.keys(batch, *scope, &mut keys)?;
+                filter.keys(group.batch(), *scope, &mut keys)?;
                 found.push((*scope, keys));
             }
             Ok(found)
@@ -80,12 +79,7 @@ pub async fn tag_values(
     max_bytes: usize,
     found: &mut BTreeSet<TagValue>,
 ) -> Result<(), ScanError> {
-    let mut new = NewValues {
-        bytes: found.iter().map(|value| value.value.len()).sum(),
-        max_bytes,
-        values: HashSet::new(),
-        known: found,
-    };
+    let mut new = NewValues::new(found, max_bytes);
     if let Some(block) = block_without_filter(source, filter, range)
         && let Some(values) = known_values(&*block.catalogue().await?, attribute)
     {
@@ -93,8 +87,7 @@ pub async fn tag_values(
     } else {
         values_of_spans(environment, source, attribute, filter, range, &mut new).await?;
     }
-    // Sorted once: a set that grows by one costs a search each time.
-    let mut values = new.values.into_iter().collect();
+    let mut values = new.finish();
     found.append(&mut values);
     Ok(())
 }
@@ -102,25 +95,63 @@ pub async fn tag_values(
 /// Values that are not known yet, as many as there is room for.
 struct NewValues<'a> {
     known: &'a BTreeSet<TagValue>,
-    values: HashSet<TagValue>,
-    bytes: usize,
+    known_bytes: usize,
     /// 0 is no limit.
     max_bytes: usize,
+    /// The first so many are sorted, each once; the others came since.
+    sorted: usize,
+    values: Vec<TagValue>,
+    /// Of all values.
+    bytes: usize,
 }
 
-impl NewValues<'_> {
+impl<'a> NewValues<'a> {
+    fn new(known: &'a BTreeSet<TagValue>, max_bytes: usize) -> Self {
+        Self {
+            known,
+            known_bytes: known.iter().map(|value| value.value.len()).sum(),
+            max_bytes,
+            sorted: 0,
+            values: Vec::new(),
+            bytes: 0,
+        }
+    }
+
     /// Adds values; whether there is room for more.
     fn add(&mut self, values: Vec<TagValue>) -> bool {
-        for value in values {
-            if self.max_bytes > 0 && self.bytes > self.max_bytes {
-                return false;
-            }
-            let length = value.value.len();
-            if !self.known.contains(&value) && self.values.insert(value) {
-                self.bytes += length;
-            }
+        /// So many values may wait to be sorted.
+        const WAITING: usize = 1 << 16;
+        self.bytes += values.iter().map(|value| value.value.len()).sum::<usize>();
+        self.values.extend(values);
+        if self.is_full() || self.values.len() > 2 * self.sorted + WAITING {
+            self.sort();
         }
-        true
+        !self.is_full()
+    }
+
+    fn is_full(&self) -> bool {
+        self.max_bytes > 0 && self.known_bytes + self.bytes > self.max_bytes
+    }
+
+    /// Drops what is repeated, known, or more than there is room for.
+    fn sort(&mut self) {
+        // Takes advantage of what is sorted already, as dictionaries mostly are.
+        self.values.sort();
+        self.values.dedup();
+        self.bytes = 0;
+        let mut values = std::mem::take(&mut self.values);
+        values.retain(|value| {
+            let is_taken = !self.is_full() && !self.known.contains(value);
+            self.bytes += if is_taken { value.value.len() } else { 0 };
+            is_taken
+        });
+        self.sorted = values.len();
+        self.values = values;
+    }
+
+    fn finish(mut self) -> BTreeSet<TagValue> {
+        self.sort();
+        self.values.into_iter().collect()
     }
 }
 
@@ -134,9 +165,12 @@ async fn values_of_spans(
 ) -> Result<(), ScanError> {
     let run = {
         let (filter, attribute) = (filter.clone(), attribute.clone());
-        move |batch: &dyn SpanBatch| {
+        move |group: &dyn RowGroup| {
+            if let Some(texts) = texts(group, &filter, &attribute) {
+                return Ok(texts);
+            }
             let mut values = Vec::new();
-            filter.values(batch, &attribute, &mut values)?;
+            filter.values(group.batch(), &attribute, &mut values)?;
             Ok(values)
         }
     };
@@ -152,6 +186,28 @@ async fn values_of_spans(
     };
     let parts = scan.parts(range).await?;
     scan.each(&parts, |values, _| new.add(values)).await
+}
+
+/// All values of an attribute in a row group, where its dictionaries alone tell them.
+fn texts(group: &dyn RowGroup, filter: &TagFilter, attribute: &Attribute) -> Option<Vec<TagValue>> {
+    if filter.search().is_some()
+        || matches!(attribute, Attribute::Intrinsic(intrinsic) if *intrinsic != Intrinsic::Name)
+    {
+        return None;
+    }
+    let fields = stored_fields(attribute).into_iter();
+    let dictionaries: Vec<_> = fields.map(|field| group.texts(&field)).collect::<Option<_>>()?;
+    // Of several fields one hides the other.
+    let mut dictionaries = dictionaries.iter().filter(|dictionary| !dictionary.is_empty());
+    let (dictionary, None) = (dictionaries.next()?, dictionaries.next()) else {
+        return None;
+    };
+    let value = |text: &str| TagValue {
+        kind: "string",
+        value: text.to_owned(),
+    };
+    let texts = (0..dictionary.len() as u32).filter_map(|code| dictionary.get(code));
+    Some(texts.map(value).collect())
 }
 
 /// The source, if it is a block of which every span is asked for.

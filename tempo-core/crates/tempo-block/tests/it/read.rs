@@ -2,6 +2,7 @@
 
 mod cost;
 mod damage;
+mod rows;
 mod same;
 
 use std::sync::Arc;

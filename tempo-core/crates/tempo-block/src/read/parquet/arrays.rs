@@ -41,7 +41,7 @@ impl Texts {
         let array = array.as_dictionary_opt::<Int32Type>()?;
         Some(Self {
             keys: array.keys().clone(),
-            dictionary: Arc::new(TextDictionary(array.values().as_string_opt()?.clone())),
+            dictionary: Arc::new(TextDictionary::new(array.values().as_string_opt()?)),
         })
     }
 
@@ -84,7 +84,14 @@ impl Texts {
 
 /// The texts of an Arrow dictionary.
 #[derive(Debug)]
-struct TextDictionary(StringArray);
+pub(super) struct TextDictionary(StringArray);
+
+impl TextDictionary {
+    /// Of these texts, which it shares.
+    pub(super) fn new(texts: &StringArray) -> Self {
+        Self(texts.clone())
+    }
+}
 
 impl Dictionary for TextDictionary {
     fn len(&self) -> usize {

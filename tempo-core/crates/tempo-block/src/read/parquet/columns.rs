@@ -48,8 +48,8 @@ pub(super) fn of_field(field: &Field, leaf: &Leaf, selection: Selection<'_>) -> 
     Some(column(chosen.rows, values))
 }
 
-/// The part of an attribute column.
-pub(super) fn of_attribute(kind: ValueKind, leaf: &Leaf, selection: Selection<'_>) -> Option<Part> {
+/// The column of an attribute's values of one type.
+pub(super) fn of_attribute(kind: ValueKind, leaf: &Leaf, selection: Selection<'_>) -> Option<Column> {
     let chosen = Chosen::new(selection, leaf.values.nulls());
     let values = match kind {
         ValueKind::Int => {
@@ -64,11 +64,7 @@ pub(super) fn of_attribute(kind: ValueKind, leaf: &Leaf, selection: Selection<'_
         }
         _ => texts(&Texts::new(&leaf.values)?, &chosen),
     };
-    Some(Part {
-        rows: chosen.rows,
-        values,
-        array: false,
-    })
+    Some(column(chosen.rows, values))
 }
 
 /// A span without a status is unset.

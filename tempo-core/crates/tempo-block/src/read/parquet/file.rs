@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use arrow::datatypes::{Fields, SchemaRef};
+use arrow::datatypes::{DataType, Fields, SchemaRef};
 use bytes::Bytes;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
@@ -141,6 +141,12 @@ impl SpansFile {
     pub(super) fn attribute_column(&self, place: usize) -> Option<(LeafNumber, ValueKind)> {
         let column = self.contents.columns.get(place)?;
         Some((intrinsic_columns() + place, column.kind))
+    }
+
+    /// The type of a leaf outside of lists; `None` of others.
+    pub(super) fn flat_type(&self, leaf: LeafNumber) -> Option<&DataType> {
+        let data_type = self.fields.get(leaf)?.data_type();
+        (!data_type.is_nested()).then_some(data_type)
     }
 
     /// What the decoder must know of a leaf.

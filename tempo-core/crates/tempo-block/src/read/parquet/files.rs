@@ -157,7 +157,8 @@ impl Files {
         file.path(&self.tenant, self.meta.id)
     }
 
-    fn key(&self, row_group: usize, leaf: u32) -> ChunkKey {
+    /// How the cache knows a chunk.
+    pub(super) fn key(&self, row_group: usize, leaf: u32) -> ChunkKey {
         ChunkKey {
             block: self.meta.id,
             row_group: row_group as u32,

@@ -6,16 +6,19 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatchReader, new_empty_array}
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::DataType;
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups, RowSelection};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups, RowSelection, RowSelector};
 use parquet::column::page::PageIterator;
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::SerializedPageReader;
 
 use super::file::{LeafNumber, SpansFile, chunk_range};
-use super::pages::{DictionaryPage, OneChunk, Pages};
+use super::files::Files;
+use super::flat::{FlatChunk, Words};
+use super::pages::{OneChunk, Pages};
 use super::part::Part;
 use crate::read::ReadError;
+use crate::read::cache::ChunkKey;
 
 /// A decoded leaf column.
 #[derive(Debug, Clone)]
@@ -29,6 +32,7 @@ pub(super) struct Leaf {
 
 /// The bytes of a column chunk and where they belong.
 pub(super) struct Chunk<'a> {
+    pub(super) files: &'a Files,
     pub(super) file: &'a SpansFile,
     pub(super) row_group: usize,
     pub(super) leaf: LeafNumber,
@@ -36,21 +40,73 @@ pub(super) struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
-    /// The values of the selected rows, of all where there is no selection.
-    pub(super) fn decode(&self, selection: Option<RowSelection>) -> std::result::Result<Leaf, ReadError> {
-        self.try_decode(selection).map_err(|error| self.damaged(&error))
+    /// The values of some rows (which ascend, each once), or of all.
+    pub(super) fn decode(&self, rows: Option<&[u32]>) -> std::result::Result<Leaf, ReadError> {
+        match self.open()? {
+            Some(flat) => self.decode_flat(&flat, rows),
+            None => self.decode_any(rows).map_err(|error| self.damaged(&error)),
+        }
     }
 
-    /// Its dictionary page; `None` when it has none.
-    pub(super) fn dictionary(&self) -> std::result::Result<Option<DictionaryPage>, ReadError> {
-        let page = self
-            .pages()
-            .and_then(|mut pages| DictionaryPage::read(&mut pages));
-        page.map_err(|error| self.damaged(&error))
+    /// It without its values being decoded; `None` when it can only be decoded as a whole.
+    pub(super) fn open(&self) -> std::result::Result<Option<FlatChunk>, ReadError> {
+        let Some(data_type) = self.file.flat_type(self.leaf) else {
+            return Ok(None);
+        };
+        let known = self.known_words();
+        let is_known = known.is_some();
+        let opened = self.pages().and_then(|pages| {
+            let is_optional = self.column().column_descr().max_def_level() > 0;
+            FlatChunk::open(data_type, is_optional, self.num_rows(), pages, known)
+        });
+        let opened = opened.map_err(|error| self.damaged(&error))?;
+        if let Some(words) = opened.as_ref().and_then(FlatChunk::words).filter(|_| !is_known) {
+            self.files.reader.cache.keep_words(self.key(), words);
+        }
+        Ok(opened)
+    }
+
+    /// The values of some rows, or of all, of this chunk opened.
+    pub(super) fn decode_flat(
+        &self,
+        flat: &FlatChunk,
+        rows: Option<&[u32]>,
+    ) -> std::result::Result<Leaf, ReadError> {
+        let values = flat.decode(rows).map_err(|error| self.damaged(&error))?;
+        Ok(Leaf {
+            offsets: Vec::new(),
+            values,
+        })
+    }
+
+    /// Its dictionary of texts; `None` when it has none.
+    pub(super) fn words(&self) -> std::result::Result<Option<Arc<Words>>, ReadError> {
+        if let Some(known) = self.known_words() {
+            return Ok(Some(known));
+        }
+        let words = self.pages().and_then(|mut pages| Words::of_texts(&mut pages));
+        let words = words.map_err(|error| self.damaged(&error))?.map(Arc::new);
+        if let Some(words) = &words {
+            self.files.reader.cache.keep_words(self.key(), words);
+        }
+        Ok(words)
+    }
+
+    fn known_words(&self) -> Option<Arc<Words>> {
+        self.column().dictionary_page_offset()?;
+        self.files.reader.cache.words(self.key())
+    }
+
+    fn key(&self) -> ChunkKey {
+        self.files.key(self.row_group, self.leaf as u32)
+    }
+
+    fn column(&self) -> &ColumnChunkMetaData {
+        self.file.metadata.row_group(self.row_group).column(self.leaf)
     }
 
     fn pages(&self) -> Result<Pages> {
-        let column = self.file.metadata.row_group(self.row_group).column(self.leaf);
+        let column = self.column();
         Ok(Pages {
             inner: SerializedPageReader::new(Arc::new(self.part()), column, self.num_rows(), None)?,
             compressed: self.file.is_compressed(self.row_group, self.leaf),
@@ -62,14 +118,16 @@ impl Chunk<'_> {
     }
 
     fn part(&self) -> Part {
-        let column = self.file.metadata.row_group(self.row_group).column(self.leaf);
+        let column = self.column();
         Part {
             start: chunk_range(column).start,
             bytes: self.bytes.clone(),
         }
     }
 
-    fn try_decode(&self, selection: Option<RowSelection>) -> Result<Leaf> {
+    /// Decodes whatever column.
+    fn decode_any(&self, rows: Option<&[u32]>) -> Result<Leaf> {
+        let selection = rows.map(|rows| selection(rows, self.num_rows()));
         let wanted = selection
             .as_ref()
             .map_or_else(|| self.num_rows(), RowSelection::row_count);
@@ -123,4 +181,18 @@ impl RowGroups for Chunk<'_> {
     fn metadata(&self) -> &ParquetMetaData {
         &self.file.metadata
     }
+}
+
+/// Some rows of so many, as the library knows them.
+fn selection(rows: &[u32], all: usize) -> RowSelection {
+    let mut selectors = Vec::new();
+    let mut at = 0;
+    for run in rows.chunk_by(|one, next| one + 1 == *next) {
+        let start = run.first().map_or(at, |row| *row as usize);
+        selectors.push(RowSelector::skip(start.saturating_sub(at)));
+        selectors.push(RowSelector::select(run.len()));
+        at = start + run.len();
+    }
+    selectors.push(RowSelector::skip(all.saturating_sub(at)));
+    selectors.into()
 }

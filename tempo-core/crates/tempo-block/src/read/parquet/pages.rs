@@ -81,35 +81,6 @@ impl Iterator for OneChunk {
 
 impl PageIterator for OneChunk {}
 
-/// A dictionary page of texts.
-pub(super) struct DictionaryPage(Bytes);
-
-impl DictionaryPage {
-    /// The first page of a chunk; `None` when it has no dictionary.
-    pub(super) fn read(pages: &mut Pages) -> Result<Option<Self>> {
-        Ok(match pages.get_next_page()? {
-            Some(Page::DictionaryPage { buf, .. }) => Some(Self(buf)),
-            _ => None,
-        })
-    }
-
-    /// The texts with their lengths before them.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The texts.
-    pub(super) fn texts(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest: &[u8] = &self.0;
-        std::iter::from_fn(move || {
-            let (length, behind) = rest.split_first_chunk::<4>()?;
-            let (text, behind) = behind.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-            rest = behind;
-            Some(text)
-        })
-    }
-}
-
 fn unpack(page: Page) -> Result<Page> {
     Ok(match page {
         Page::DictionaryPage {
@@ -144,7 +115,8 @@ fn unpack(page: Page) -> Result<Page> {
     })
 }
 
-fn decompress(packed: &[u8]) -> Result<Bytes> {
+/// The content of a page that is compressed with zstd.
+pub(super) fn decompress(packed: &[u8]) -> Result<Bytes> {
     let size = get_frame_content_size(packed).ok().flatten();
     let size = size.filter(|size| *size <= MAX_PAGE_BYTES);
     let size = size.ok_or_else(|| ParquetError::General("a page does not say how long it is".to_owned()))?;

@@ -1,14 +1,17 @@
 //! Whether a row group may have a span that satisfies a condition: by minimum and maximum of its columns, and by the
 //! dictionary pages of those that are loaded.
 
+use std::sync::Arc;
+
 use memchr::memmem;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::statistics::Statistics;
 use tempo_traceql::ast::{Attribute, Intrinsic, Operator, Scope, Static};
-use tempo_traceql::columns::{Condition, Field};
+use tempo_traceql::columns::{Condition, Dictionary, Field};
 
+use super::arrays::TextDictionary;
 use super::file::{LeafNumber, is_all_dictionary};
-use super::pages::DictionaryPage;
+use super::flat::Words;
 use super::row_group::ParquetRowGroup;
 use crate::schema::ValueKind;
 
@@ -93,7 +96,10 @@ fn may_be_listed(group: &ParquetRowGroup, scope: Scope, key: &str) -> bool {
     let Some(list) = group.layout().list(scope) else {
         return false;
     };
-    dictionary(group, list.key).is_none_or(|keys| has_text(&keys, |text| text == key))
+    match words(group, list.key).as_deref() {
+        Some(Words::Text(keys)) => keys.iter().flatten().any(|text| text == key),
+        _ => true,
+    }
 }
 
 fn may_hold_text(group: &ParquetRowGroup, leaf: LeafNumber, condition: &Condition) -> bool {
@@ -104,28 +110,46 @@ fn may_hold_text(group: &ParquetRowGroup, leaf: LeafNumber, condition: &Conditio
     if !bounded {
         return false;
     }
-    let Some((dictionary, test)) = dictionary(group, leaf).zip(condition.text_test()) else {
+    let Some((words, test)) = words(group, leaf).zip(condition.text_test()) else {
+        return true;
+    };
+    let Words::Text(texts) = &*words else {
         return true;
     };
     // One search through all texts at once, and mostly the last.
-    let has_needle = |needle: &str| memmem::find(dictionary.bytes(), needle.as_bytes()).is_some();
-    test.needle().is_none_or(has_needle) && has_text(&dictionary, |text| test.is_satisfied_by(text))
+    let has_needle = |needle: &str| memmem::find(texts.value_data(), needle.as_bytes()).is_some();
+    test.needle().is_none_or(has_needle) && texts.iter().flatten().any(|text| test.is_satisfied_by(text))
 }
 
-fn has_text(dictionary: &DictionaryPage, test: impl Fn(&str) -> bool) -> bool {
-    dictionary
-        .texts()
-        .any(|text| std::str::from_utf8(text).is_ok_and(&test))
+/// All values of a field where they are the texts of one dictionary.
+pub(super) fn all_texts(group: &ParquetRowGroup, field: &Field) -> Option<Arc<dyn Dictionary>> {
+    let leaf = match field {
+        Field::Attribute(scope, key) => {
+            if may_be_listed(group, *scope, key) {
+                return None;
+            }
+            match group.layout().columns_of(*scope, key).as_slice() {
+                [] => return Some(Arc::new(Vec::<String>::new())),
+                [(leaf, ValueKind::String)] => *leaf,
+                _ => return None,
+            }
+        }
+        Field::Name => group.layout().leaf_of(field)?,
+        _ => return None,
+    };
+    match &*words(group, leaf)? {
+        Words::Text(texts) => Some(Arc::new(TextDictionary::new(texts))),
+        Words::Fixed(_) => None,
+    }
 }
 
 /// All texts of a leaf; `None` where they cannot be told.
-fn dictionary(group: &ParquetRowGroup, leaf: LeafNumber) -> Option<DictionaryPage> {
-    let chunk = group.chunk(leaf)?;
+fn words(group: &ParquetRowGroup, leaf: LeafNumber) -> Option<Arc<Words>> {
     if !is_all_dictionary(chunk_metadata(group, leaf)?) {
         return None;
     }
-    // What is wrong with the page is told by evaluation.
-    chunk.dictionary().ok()?
+    // What is wrong with the dictionary is told by evaluation.
+    group.words(leaf).ok()?
 }
 
 fn chunk_metadata(group: &ParquetRowGroup, leaf: LeafNumber) -> Option<&ColumnChunkMetaData> {

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tempo_traceql::ast::Scope;
 use tempo_traceql::columns::{
-    Column, Condition, FetchError, Field, Part, ROOT, Rows, Selection, SpanBatch, TraceRow, Values,
+    Column, Condition, Dictionary, FetchError, Field, Part, ROOT, Rows, Selection, SpanBatch, TraceRow,
+    Values,
 };
 
 use super::arrays::{Texts, binary, fixed};
@@ -18,6 +19,7 @@ use super::entries::Places;
 use super::fields::{Layout, ListLeaves};
 use super::file::{LeafNumber, SpansFile};
 use super::files::Files;
+use super::flat::{FlatChunk, Words};
 use super::leaf::{Chunk, Leaf};
 use super::parents::parents;
 use super::prune;
@@ -27,6 +29,9 @@ use crate::read::memory::MemoryPermit;
 use crate::read::{ReadError, RowGroup, Wanted};
 use crate::schema::spans;
 
+/// Rows are decoded alone when they are fewer than one in so many; more are cheaper taken from the whole.
+const FEW_ROWS: usize = 8;
+
 /// A row group of which some columns are loaded.
 pub(super) struct ParquetRowGroup {
     files: Arc<Files>,
@@ -34,6 +39,8 @@ pub(super) struct ParquetRowGroup {
     number: usize,
     rows: usize,
     chunks: Mutex<HashMap<LeafNumber, Bytes>>,
+    /// `None` for those that are only decoded as a whole.
+    opened: Mutex<HashMap<LeafNumber, Option<Arc<FlatChunk>>>>,
     decoded: Mutex<HashMap<LeafNumber, Arc<Leaf>>>,
     traces: OnceLock<Arc<[TraceRow]>>,
     missing: Mutex<Vec<Wanted>>,
@@ -55,6 +62,7 @@ impl ParquetRowGroup {
             number,
             rows,
             chunks: Mutex::default(),
+            opened: Mutex::default(),
             decoded: Mutex::default(),
             traces: OnceLock::new(),
             missing: Mutex::default(),
@@ -71,9 +79,10 @@ impl ParquetRowGroup {
     }
 
     /// The chunk of a leaf, if it is loaded.
-    pub(super) fn chunk(&self, leaf: LeafNumber) -> Option<Chunk<'_>> {
+    fn chunk(&self, leaf: LeafNumber) -> Option<Chunk<'_>> {
         let bytes = self.chunks.lock().get(&leaf).cloned()?;
         Some(Chunk {
+            files: &self.files,
             file: &self.file,
             row_group: self.number,
             leaf,
@@ -102,9 +111,58 @@ impl ParquetRowGroup {
             return Ok(Arc::clone(decoded));
         }
         let chunk = self.chunk(leaf).ok_or_else(|| self.not_loaded(wanted))?;
-        let decoded = Arc::new(chunk.decode(None).map_err(|error| failed(wanted, error))?);
+        let decoded = self.opened(&chunk).and_then(|opened| match opened {
+            Some(flat) => chunk.decode_flat(&flat, None),
+            None => chunk.decode(None),
+        });
+        let decoded = Arc::new(decoded.map_err(|error| failed(wanted, error))?);
         self.decoded.lock().insert(leaf, Arc::clone(&decoded));
         Ok(decoded)
+    }
+
+    /// What is wanted of a leaf: all of it, and which rows of it, or those rows alone.
+    fn some_of_leaf<'a>(
+        &self,
+        leaf: LeafNumber,
+        wanted: &Wanted,
+        selection: Selection<'a>,
+    ) -> Result<SomeOfLeaf<'a>, FetchError> {
+        let few = match selection {
+            Selection::Rows(rows) if rows.len() * FEW_ROWS <= self.rows => rows,
+            _ => return Ok(SomeOfLeaf::Whole(self.leaf(leaf, wanted)?, selection)),
+        };
+        if let Some(decoded) = self.decoded.lock().get(&leaf) {
+            return Ok(SomeOfLeaf::Whole(Arc::clone(decoded), selection));
+        }
+        let chunk = self.chunk(leaf).ok_or_else(|| self.not_loaded(wanted))?;
+        let Some(flat) = self.opened(&chunk).map_err(|error| failed(wanted, error))? else {
+            return Ok(SomeOfLeaf::Whole(self.leaf(leaf, wanted)?, selection));
+        };
+        let decoded = chunk.decode_flat(&flat, Some(few));
+        Ok(SomeOfLeaf::Rows(
+            decoded.map_err(|error| failed(wanted, error))?,
+            few,
+        ))
+    }
+
+    fn opened(&self, chunk: &Chunk<'_>) -> Result<Option<Arc<FlatChunk>>, ReadError> {
+        if let Some(opened) = self.opened.lock().get(&chunk.leaf) {
+            return Ok(opened.clone());
+        }
+        let opened = chunk.open()?.map(Arc::new);
+        self.opened.lock().insert(chunk.leaf, opened.clone());
+        Ok(opened)
+    }
+
+    /// The dictionary of a leaf of texts; `None` when it has none, or is not loaded.
+    pub(super) fn words(&self, leaf: LeafNumber) -> Result<Option<Arc<Words>>, ReadError> {
+        let Some(chunk) = self.chunk(leaf) else {
+            return Ok(None);
+        };
+        match self.opened(&chunk)? {
+            Some(flat) => Ok(flat.words().cloned()),
+            None => chunk.words(),
+        }
     }
 
     /// A decoded leaf by path; `None` where no row has a value.
@@ -141,9 +199,9 @@ impl ParquetRowGroup {
         let wanted = Wanted::Field(Field::Attribute(scope, key.to_owned()));
         let mut parts = Vec::new();
         for (leaf, kind) in self.layout().columns_of(scope, key) {
-            let leaf = self.leaf(leaf, &wanted)?;
-            let part = columns::of_attribute(kind, &leaf, selection);
-            parts.push(part.ok_or_else(|| self.damaged(&wanted))?);
+            let leaf = self.some_of_leaf(leaf, &wanted, selection)?;
+            let part = leaf.column(|leaf, selection| columns::of_attribute(kind, leaf, selection));
+            parts.extend(part.ok_or_else(|| self.damaged(&wanted))?.parts);
         }
         if let Some(list) = self.layout().list(scope) {
             parts.extend(self.listed(key, list, &wanted, selection)?);
@@ -208,6 +266,40 @@ impl ParquetRowGroup {
     }
 }
 
+/// What was decoded of a leaf.
+enum SomeOfLeaf<'a> {
+    /// All of it, of which these rows are wanted.
+    Whole(Arc<Leaf>, Selection<'a>),
+    /// These rows.
+    Rows(Leaf, &'a [u32]),
+}
+
+impl SomeOfLeaf<'_> {
+    /// The column that `make` makes of it.
+    fn column(&self, make: impl Fn(&Leaf, Selection<'_>) -> Option<Column>) -> Option<Column> {
+        match self {
+            Self::Whole(leaf, selection) => make(leaf, *selection),
+            Self::Rows(leaf, rows) => {
+                let mut column = make(leaf, Selection::All)?;
+                column
+                    .parts
+                    .iter_mut()
+                    .for_each(|part| renumber(&mut part.rows, rows));
+                Some(column)
+            }
+        }
+    }
+}
+
+/// Numbers that count within `rows` become those rows.
+fn renumber(numbers: &mut Rows, rows: &[u32]) {
+    if let Rows::Sparse(numbers) | Rows::Entries { rows: numbers, .. } = numbers {
+        for number in numbers {
+            *number = rows.get(*number as usize).copied().unwrap_or(*number);
+        }
+    }
+}
+
 fn failed(wanted: &Wanted, source: ReadError) -> FetchError {
     FetchError {
         what: format!("{wanted:?}"),
@@ -229,8 +321,9 @@ impl SpanBatch for ParquetRowGroup {
                     return Ok(Column::default());
                 };
                 let wanted = Wanted::Field(field.clone());
-                let leaf = self.leaf(leaf, &wanted)?;
-                columns::of_field(field, &leaf, selection).ok_or_else(|| self.damaged(&wanted))
+                let leaf = self.some_of_leaf(leaf, &wanted, selection)?;
+                let column = leaf.column(|leaf, selection| columns::of_field(field, leaf, selection));
+                column.ok_or_else(|| self.damaged(&wanted))
             }
         }
     }
@@ -272,6 +365,10 @@ impl SpanBatch for ParquetRowGroup {
 impl RowGroup for ParquetRowGroup {
     fn batch(&self) -> &dyn SpanBatch {
         self
+    }
+
+    fn texts(&self, field: &Field) -> Option<Arc<dyn Dictionary>> {
+        prune::all_texts(self, field)
     }
 
     fn take_missing(&self) -> Vec<Wanted> {

@@ -70,13 +70,19 @@ fn check_columns(group: &dyn SpanBatch, head: &HeadSnapshot, fields: &[Field], c
         .filter(|row| chosen >> (row % 64) & 1 == 1)
         .collect();
     let all: Vec<u32> = (0..group.len() as u32).collect();
+    // Asked for first, as of what is not decoded yet few rows are decoded alone.
+    let few = [(chosen % group.len() as u64) as u32];
     for field in fields {
         let expected = model::values(
             &head.column(field, Selection::All).unwrap(),
             Selection::All,
             head.len(),
         );
-        for (selection, rows) in [(Selection::All, &all), (Selection::Rows(&some), &some)] {
+        for (selection, rows) in [
+            (Selection::Rows(&few), &few[..]),
+            (Selection::All, &all),
+            (Selection::Rows(&some), &some),
+        ] {
             let column = group.column(field, selection).unwrap();
             model::check_shape(&column, selection, group.len());
             let mut found = model::values(&column, selection, group.len());
@@ -92,6 +98,28 @@ fn check_columns(group: &dyn SpanBatch, head: &HeadSnapshot, fields: &[Field], c
                 .collect();
             assert_eq!(found, expected, "{field} of {selection:?}");
         }
+    }
+}
+
+/// What the dictionaries of a row group say is what its rows have.
+fn check_texts(group: &dyn RowGroup, fields: &[Field]) {
+    for field in fields {
+        let Some(dictionary) = group.texts(field) else {
+            continue;
+        };
+        let told: BTreeSet<&str> = (0..dictionary.len() as u32)
+            .map(|code| dictionary.get(code).unwrap())
+            .collect();
+        assert_eq!(told.len(), dictionary.len(), "{field}");
+        let column = group.batch().column(field, Selection::All).unwrap();
+        let mut found = BTreeSet::new();
+        for part in &column.parts {
+            let Values::String { codes, dictionary } = &part.values else {
+                panic!("{field} has other values than texts");
+            };
+            found.extend(codes.iter().map(|code| dictionary.get(*code).unwrap()));
+        }
+        assert_eq!(found, told, "{field}");
     }
 }
 
@@ -180,6 +208,7 @@ proptest! {
             let mut keys: BTreeMap<Scope, BTreeSet<String>> = BTreeMap::new();
             for group in &groups {
                 check_columns(group.batch(), &head, &fields, chosen);
+                check_texts(&**group, &fields);
                 check_tables(group.batch(), &head);
                 for scope in Scope::ALL {
                     keys.entry(scope).or_default().extend(group.batch().attribute_keys(scope).unwrap());
