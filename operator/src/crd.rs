@@ -51,12 +51,20 @@ pub fn file_name(definition: &CustomResourceDefinition) -> String {
 
 /// Fields whose schema is one of Kubernetes' own types. Their descriptions are left out: they are
 /// documented elsewhere and would make the definitions larger than `kubectl apply` can annotate.
-const KUBERNETES_FIELDS: [&str; 14] = [
+const KUBERNETES_FIELDS: &[&str] = &[
+    "additionalContainers",
     "affinity",
+    "behavior",
     "conditions",
+    "daemonSetUpdateStrategy",
+    "deploymentUpdateStrategy",
     "env",
     "envFrom",
+    "hostAliases",
+    "initContainers",
     "instanceSelector",
+    "lifecycle",
+    "podDnsConfig",
     "podSecurityContext",
     "ports",
     "securityContext",

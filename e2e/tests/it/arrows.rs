@@ -28,7 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "tempo-collector",
         &["tempo-model", "tempo-receiver", "tempo-runtime"],
     ),
-    ("tempo-operator", &["tempo-config"]),
+    ("tempo-operator", &["tempo-collector", "tempo-config"]),
     ("e2e", &["tempo-config", "tempo-model"]),
 ];
 

@@ -4,11 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{api::core::v1::Service, apimachinery::pkg::util::intstr::IntOrString};
 
-use super::{
-    overlay::{COLLECTOR_METRICS_PORT, LOOPBACK},
-    ports::Slot,
-    process::Process,
-};
+use super::{overlay::LOOPBACK, ports::Slot, process::Process};
 use crate::{
     collector,
     configuration::{GOSSIP_PORT, HTTP_PORT, OTLP_GRPC_PORT, OTLP_HTTP_PORT},
@@ -51,8 +47,7 @@ impl Process {
 
     /// Its ports, with the number under which one may be published.
     fn slots(&self, has_collector: bool) -> Vec<(Slot, Option<u16>)> {
-        let mut slots: Vec<_> = self
-            .ports
+        self.ports
             .iter()
             .map(|port| {
                 let documented = self
@@ -60,11 +55,7 @@ impl Process {
                     .then_some(port.number);
                 ((self.name.clone(), port.number), documented)
             })
-            .collect();
-        if self.is_collector() {
-            slots.push(((self.name.clone(), COLLECTOR_METRICS_PORT), None));
-        }
-        slots
+            .collect()
     }
 
     /// The query API, and OTLP: through the Collectors where there are any.
@@ -75,7 +66,7 @@ impl Process {
             return false;
         }
         if self.is_collector() {
-            return name != collector::build::HEALTH_PORT;
+            return ![collector::build::HEALTH_PORT, collector::build::METRICS_PORT].contains(&name);
         }
         let monolithic =
             self.labels.get(NAME).map(String::as_str) == Some(Application::TempoMonolithic.as_str());

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tempo_config::merge;
 
 use super::process::Process;
@@ -25,8 +25,6 @@ use crate::{
 
 /// Where everything listens.
 pub(super) const LOOPBACK: &str = "127.0.0.1";
-/// The port of the Collector's own metrics, which its pods do not declare.
-pub(super) const COLLECTOR_METRICS_PORT: u16 = 8888;
 
 /// Where a process and its peers are on this machine.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -185,18 +183,17 @@ impl Placement {
         settings
     }
 
-    /// The Collector serves its metrics on a port that pods need not declare.
+    /// The address of the Collector's metrics stands in two values.
     fn collector(&self, tree: &mut Value) {
-        let address = format!("{LOOPBACK}:{}", self.port(COLLECTOR_METRICS_PORT));
-        let mut metrics = tree;
-        for section in ["service", "telemetry", "metrics"] {
-            if !metrics.get(section).is_some_and(Value::is_object) {
-                metrics[section] = Value::Object(Map::new());
+        let readers = tree.pointer_mut("/service/telemetry/metrics/readers");
+        for reader in readers.and_then(Value::as_array_mut).into_iter().flatten() {
+            let prometheus = reader.pointer_mut("/pull/exporter/prometheus");
+            if let Some(prometheus) = prometheus.and_then(Value::as_object_mut) {
+                let port = prometheus.get("port").and_then(Value::as_i64).unwrap_or_default();
+                let here = self.port_of(i32::try_from(port).unwrap_or_default());
+                prometheus.insert("port".to_owned(), json!(here));
+                prometheus.insert("host".to_owned(), json!(LOOPBACK));
             }
-            metrics = &mut metrics[section];
-        }
-        if metrics.get("level").and_then(Value::as_str) != Some("none") {
-            *metrics = json!({"address": address});
         }
     }
 }

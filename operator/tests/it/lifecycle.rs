@@ -8,7 +8,7 @@ use k8s_openapi::api::{
 };
 use kube::ResourceExt;
 use tempo_operator::{
-    crd::{Collector, TempoStack},
+    crd::TempoStack,
     pod::{CONFIG_HASH, SECRETS_HASH},
     reconcile::finalizer::FINALIZER,
 };
@@ -28,17 +28,6 @@ pub(crate) fn stack(spec: &str) -> String {
          spec: {{storage: {{secret: {{name: bucket, type: s3}}}}, storageSize: 200M, {spec}}}}}"
     )
 }
-
-const COLLECTOR: &str = "
-apiVersion: tempo.grafana.com/v1alpha1
-kind: Collector
-metadata: {name: gateway}
-spec:
-  tempoRef: {kind: TempoStack, name: shop}
-  config:
-    receivers: {otlp: {protocols: {grpc: {}, http: {}}}}
-    service: {pipelines: {traces: {receivers: [otlp]}}}
-";
 
 fn pod_annotation(deployment: &Deployment, name: &str) -> String {
     let metadata = deployment.spec.template.metadata.as_ref().unwrap();
@@ -241,15 +230,6 @@ async fn an_invalid_resource_is_refused_or_reported() {
         "exactly one of storage.secret and storage.minio",
     )
     .await;
-    refused(
-        COLLECTOR.replace(
-            "spec:",
-            "spec:\n  volumeClaimTemplates: [{metadata: {name: data}}]",
-        ),
-        "need mode statefulset",
-    )
-    .await;
-
     space
         .apply(&stack(
             "replicationFactor: 3, template: {ingester: {replicas: 1}}",
@@ -340,63 +320,6 @@ async fn what_is_somebody_elses_is_left_alone() {
     assert_eq!(config.data.unwrap().len(), 1);
     space.delete::<ConfigMap>("tempo-shop").await;
     space.condition::<TempoStack>("shop", "Pending").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_collector_follows_its_stack() {
-    let Some(space) = Space::with_operator("collector").await else {
-        return;
-    };
-    space.apply(COLLECTOR).await.unwrap();
-    let waits = space
-        .condition::<Collector>("gateway", "ConfigurationError")
-        .await;
-    assert_eq!(waits.reason, "StackNotFound");
-    space.apply(SECRET).await.unwrap();
-    space.apply(&stack("")).await.unwrap();
-    let pending = space.condition::<Collector>("gateway", "Pending").await;
-    assert_eq!(pending.reason, "PendingComponents");
-    let config: ConfigMap = space.get("gateway-collector").await;
-    let text = &config.data.unwrap()["collector.yaml"];
-    assert!(
-        text.contains("tempo-shop-distributor.collector.svc:4317"),
-        "{text}"
-    );
-    let collector = space
-        .wait::<Collector>("gateway", "its scale", |collector| {
-            collector
-                .status
-                .as_ref()
-                .is_some_and(|status| status.scale.status_replicas == "0/1")
-        })
-        .await;
-    assert_eq!(
-        collector.finalizers(),
-        Vec::<String>::new(),
-        "nothing of it stays"
-    );
-    let ports: Vec<i32> = space
-        .get::<Service>("gateway-collector")
-        .await
-        .spec
-        .unwrap()
-        .ports
-        .unwrap()
-        .into_iter()
-        .map(|port| port.port)
-        .collect();
-    assert_eq!(ports, [4317, 4318]);
-
-    space.delete::<Collector>("gateway").await;
-    eventually("no Deployment of the Collector", || async {
-        let left = space.names::<Deployment>().await;
-        if left.iter().any(|name| name == "gateway-collector") {
-            Err("still there")
-        } else {
-            Ok(())
-        }
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@
 )]
 
 mod cluster;
+mod collectors;
 mod conversation;
 mod crds;
 #[path = "../../../tempo-core/crates/tempo-model/tests/it/edits.rs"]

@@ -2,16 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{destination::Destination, ports};
+use super::{destination::Destination, ports, telemetry};
 use crate::{
     crd::collector::CollectorConfig,
     validation::{Notice, NoticeKind, ValidationError},
 };
 
-/// Id of the exporter that is added for `tempoRef`.
-const EXPORTER: &str = "otlp_grpc/tempo";
+/// Name of the exporter that is added for `tempoRef`, after its type.
+const EXPORTER: &str = "tempo";
 /// Types of exporters that speak OTLP over gRPC.
 const OTLP_GRPC_TYPES: [&str; 2] = ["otlp", "otlp_grpc"];
+/// The header with the tenant.
+const TENANT_HEADER: &str = "X-Scope-OrgID";
+/// Types of exporters that speak OTLP over HTTP.
+const OTLP_HTTP_TYPES: [&str; 2] = ["otlphttp", "otlp_http"];
 
 /// The type of a component: its id up to the slash.
 pub(super) fn component_type(id: &str) -> &str {
@@ -20,11 +24,14 @@ pub(super) fn component_type(id: &str) -> &str {
 
 /// The configuration as the collector reads it.
 pub(super) fn complete(
-    config: &CollectorConfig,
+    config: Option<&CollectorConfig>,
     destination: Option<&Destination>,
     notices: &mut Vec<Notice>,
 ) -> Result<Value, ValidationError> {
-    let mut tree = serde_json::to_value(config).map_err(|error| error_at("", error.to_string()))?;
+    let mut tree = match config {
+        Some(config) => serde_json::to_value(config).map_err(|error| error_at("", error.to_string()))?,
+        None => usual(),
+    };
     for section in ["receivers", "processors", "exporters", "connectors", "extensions"] {
         if tree.get(section).is_some_and(|value| !value.is_object()) {
             return Err(error_at(
@@ -42,80 +49,152 @@ pub(super) fn complete(
         section.sort_all_objects();
     }
     ports::listen_everywhere(&mut tree);
+    telemetry::listen_everywhere(&mut tree);
     if let Some(destination) = destination {
-        export_to(&mut tree, destination, notices);
+        export_to(&mut tree, destination, notices)?;
     }
-    check_pipelines(&tree, config)?;
+    check_pipelines(&tree)?;
     Ok(tree)
+}
+
+/// The configuration of a Collector that says only where its traces go.
+fn usual() -> Value {
+    json!({
+        "receivers": {"otlp": {"protocols": {"grpc": {}, "http": {}}}},
+        "processors": {
+            "batch": {},
+            "memory_limiter": {"check_interval": "1s", "limit_percentage": 80, "spike_limit_percentage": 20},
+        },
+        "extensions": {"health_check": {}},
+        "service": {
+            "extensions": ["health_check"],
+            "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["memory_limiter", "batch"]}},
+        },
+    })
 }
 
 /// Sends traces to a stack: OTLP exporters without an endpoint get that of the stack; traces pipelines
 /// without an exporter get one for it.
-fn export_to(tree: &mut Value, destination: &Destination, notices: &mut Vec<Notice>) {
-    let mut used = false;
-    if let Some(exporters) = tree.get_mut("exporters").and_then(Value::as_object_mut) {
-        for (id, exporter) in exporters.iter_mut() {
-            if OTLP_GRPC_TYPES.contains(&component_type(id)) && exporter.get("endpoint").is_none() {
-                fill(exporter, destination);
-                used = true;
-            }
+fn export_to(
+    tree: &mut Value,
+    destination: &Destination,
+    notices: &mut Vec<Notice>,
+) -> Result<(), ValidationError> {
+    let mut filled = Filled::default();
+    let exporters = tree.get_mut("exporters").and_then(Value::as_object_mut);
+    for (id, exporter) in exporters.into_iter().flatten() {
+        let Some(is_http) = speaks_http(id) else { continue };
+        if exporter.get("endpoint").is_none() && exporter.get("traces_endpoint").is_none() {
+            filled.add(fill(exporter, destination, is_http, &format!("exporters.{id}"))?);
         }
     }
-    if export_pipelines(tree) {
+    let is_http = destination.exporter(false).is_none();
+    let id = format!("{}/{EXPORTER}", if is_http { "otlp_http" } else { "otlp_grpc" });
+    if export_pipelines(tree, &id) {
         let mut exporter = json!({});
-        fill(&mut exporter, destination);
-        tree_section(tree, "exporters").insert(EXPORTER.to_owned(), exporter);
-        used = true;
+        filled.add(fill(&mut exporter, destination, is_http, "exporters")?);
+        tree_section(tree, "exporters").insert(id, exporter);
     }
-    if !used {
-        notices.push(Notice::new(
-            NoticeKind::Warning,
-            "spec.tempoRef",
-            "is not used: every pipeline has an exporter, and every OTLP exporter an endpoint",
-        ));
+    notices.extend(filled.notices(destination));
+    Ok(())
+}
+
+/// What of a reference was used.
+#[derive(Default)]
+struct Filled {
+    endpoint: bool,
+    tls: bool,
+}
+
+impl Filled {
+    fn add(&mut self, tls: bool) {
+        self.endpoint = true;
+        self.tls |= tls;
     }
-    if destination.tls {
-        notices.push(Notice::new(
-            NoticeKind::Warning,
-            "spec.tempoRef",
-            "the stack's receivers speak TLS: give the exporter tls.ca_file, unless the system's CAs know the certificate",
-        ));
+
+    fn notices(&self, destination: &Destination) -> Vec<Notice> {
+        let (tls, files) = (destination.speaks_tls(), &destination.files);
+        let candidates = [
+            (
+                !self.endpoint,
+                "is not used: every pipeline has an exporter, and every OTLP exporter an endpoint",
+            ),
+            (
+                self.tls && tls && files.ca.is_none(),
+                "the stack's receivers speak TLS: name the ConfigMap with their CA in caName, unless the system's CAs \
+                 know the certificate",
+            ),
+            (
+                !tls && !files.is_empty(),
+                "caName and certName are not used: the stack's receivers do not speak TLS",
+            ),
+        ];
+        candidates
+            .into_iter()
+            .filter(|(applies, _)| *applies)
+            .map(|(_, message)| Notice::new(NoticeKind::Warning, "spec.tempoRef", message))
+            .collect()
     }
 }
 
+/// Whether an exporter speaks OTLP over HTTP, or gRPC; absent for other exporters.
+fn speaks_http(id: &str) -> Option<bool> {
+    let kind = component_type(id);
+    let is_http = OTLP_HTTP_TYPES.contains(&kind);
+    (is_http || OTLP_GRPC_TYPES.contains(&kind)).then_some(is_http)
+}
+
 /// Adds the exporter to the traces pipelines that have none; whether there were any.
-fn export_pipelines(tree: &mut Value) -> bool {
+fn export_pipelines(tree: &mut Value, id: &str) -> bool {
     let pipelines = tree
         .pointer_mut("/service/pipelines")
         .and_then(Value::as_object_mut);
     let mut added = false;
-    for (id, pipeline) in pipelines.into_iter().flatten() {
+    for (name, pipeline) in pipelines.into_iter().flatten() {
         let has_exporters = pipeline
             .get("exporters")
             .and_then(Value::as_array)
             .is_some_and(|exporters| !exporters.is_empty());
-        if component_type(id) == "traces" && !has_exporters {
-            pipeline["exporters"] = json!([EXPORTER]);
+        if component_type(name) == "traces" && !has_exporters {
+            pipeline["exporters"] = json!([id]);
             added = true;
         }
     }
     added
 }
 
-/// Fills in what the user left open.
-fn fill(exporter: &mut Value, destination: &Destination) {
+/// Fills in what the user left open of the exporter at `path`; whether that was TLS.
+fn fill(
+    exporter: &mut Value,
+    destination: &Destination,
+    is_http: bool,
+    path: &str,
+) -> Result<bool, ValidationError> {
+    let (endpoint, tls) = destination.exporter(is_http).ok_or_else(|| {
+        let protocol = if is_http { "HTTP" } else { "gRPC" };
+        let message = format!(
+            "the stack of spec.tempoRef does not receive OTLP over {protocol}; turn it on in its spec.ingestion.otlp"
+        );
+        error_at(path, message)
+    })?;
     if !exporter.is_object() {
         *exporter = json!({});
     }
-    exporter["endpoint"] = json!(destination.endpoint);
-    if exporter.get("tls").is_none() {
-        exporter["tls"] = json!({"insecure": !destination.tls});
+    exporter["endpoint"] = json!(endpoint);
+    let fills_tls = exporter.get("tls").is_none();
+    if fills_tls {
+        exporter["tls"] = tls;
     }
     if let Some(tenant) = &destination.tenant {
-        tree_section(exporter, "headers")
-            .entry("X-Scope-OrgID")
-            .or_insert_with(|| Value::String(tenant.clone()));
+        let headers = tree_section(exporter, "headers");
+        let is_named = headers
+            .keys()
+            .any(|name| name.eq_ignore_ascii_case(TENANT_HEADER));
+        if !is_named {
+            headers.insert(TENANT_HEADER.to_owned(), Value::String(tenant.clone()));
+        }
     }
+    Ok(fills_tls)
 }
 
 /// A section of a tree, made if it is not there.
@@ -131,14 +210,14 @@ fn tree_section<'a>(tree: &'a mut Value, name: &str) -> &'a mut Map<String, Valu
 }
 
 /// Every pipeline has receivers and exporters, and names only components that exist.
-fn check_pipelines(tree: &Value, config: &CollectorConfig) -> Result<(), ValidationError> {
-    if config.service.pipelines.is_empty() {
+fn check_pipelines(tree: &Value) -> Result<(), ValidationError> {
+    let pipelines = tree.pointer("/service/pipelines").and_then(Value::as_object);
+    if pipelines.is_none_or(Map::is_empty) {
         return Err(error_at(
             "service.pipelines",
             "there must be at least one pipeline",
         ));
     }
-    let pipelines = tree.pointer("/service/pipelines").and_then(Value::as_object);
     for (id, pipeline) in pipelines.into_iter().flatten() {
         for role in ["receivers", "exporters"] {
             if ids(pipeline, role).next().is_none() {
@@ -160,12 +239,8 @@ fn check_pipelines(tree: &Value, config: &CollectorConfig) -> Result<(), Validat
             }
         }
     }
-    match config
-        .service
-        .extensions
-        .iter()
-        .find(|id| !is_defined(tree, "extensions", id))
-    {
+    let service = tree.get("service").unwrap_or(&Value::Null);
+    match ids(service, "extensions").find(|id| !is_defined(tree, "extensions", id)) {
         Some(id) => Err(error_at(
             "service.extensions",
             format!("{id:?} is not defined under extensions"),
@@ -174,7 +249,7 @@ fn check_pipelines(tree: &Value, config: &CollectorConfig) -> Result<(), Validat
     }
 }
 
-/// Ids of the components of a pipeline in one role.
+/// Ids of the components of a pipeline in one role, or of the service's extensions.
 pub(super) fn ids<'a>(pipeline: &'a Value, role: &str) -> impl Iterator<Item = &'a str> {
     pipeline
         .get(role)

@@ -1,10 +1,14 @@
 //! What a collector listens on, read from its configuration.
 
-use k8s_openapi::api::core::v1::ServicePort;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
 
 use super::config::{component_type, ids};
-use crate::validation::ValidationError;
+use crate::{
+    collector::build::{HEALTH_PORT, METRICS_PORT},
+    crd::collector::CollectorPortSpec,
+    validation::ValidationError,
+};
 
 /// A port of a collector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +23,19 @@ pub struct CollectorPort {
     pub protocol: String,
     /// What is spoken there, such as `grpc`.
     pub app_protocol: Option<String>,
+    /// Number of the port on the node.
+    pub host_port: Option<i32>,
+    /// Whether it is a receiver's.
+    pub is_receiver: bool,
+}
+
+/// The `health_check` extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Number of its port.
+    pub port: i32,
+    /// The path that it answers.
+    pub path: String,
 }
 
 /// A door of a receiver type: its protocol (empty where there is only one), port, transport and language.
@@ -106,31 +123,18 @@ fn listen(settings: Option<&mut Value>, port: i32) {
 
 /// Ports of the receivers that a pipeline uses, and the user's own. A user's port wins over a receiver's of
 /// the same number.
-pub(super) fn of(tree: &Value, own: &[ServicePort]) -> Result<Vec<CollectorPort>, ValidationError> {
-    let mut ports: Vec<CollectorPort> = own.iter().map(own_port).collect();
-    let used: Vec<&str> = tree
-        .pointer("/service/pipelines")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .flat_map(|(_, pipeline)| ids(pipeline, "receivers"))
-        .collect();
-    for (id, receiver) in tree
-        .get("receivers")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        if !used.contains(&id.as_str()) {
-            continue;
-        }
-        for port in receiver_ports(id, receiver) {
-            let is_new = |taken: &CollectorPort| {
-                taken.container_port != port.container_port || taken.protocol != port.protocol
-            };
-            if ports.iter().all(is_new) {
-                ports.push(port);
-            }
+pub(super) fn of(tree: &Value, own: &[CollectorPortSpec]) -> Result<Vec<CollectorPort>, ValidationError> {
+    let receivers = of_receivers(tree);
+    let mut ports = own
+        .iter()
+        .map(|port| own_port(port, &receivers))
+        .collect::<Result<Vec<_>, _>>()?;
+    for port in receivers {
+        let is_new = |taken: &CollectorPort| {
+            taken.container_port != port.container_port || taken.protocol != port.protocol
+        };
+        if ports.iter().all(is_new) {
+            ports.push(port);
         }
     }
     ports.sort_by(|one, other| one.name.cmp(&other.name));
@@ -149,17 +153,65 @@ pub(super) fn of(tree: &Value, own: &[ServicePort]) -> Result<Vec<CollectorPort>
     }
 }
 
-fn own_port(port: &ServicePort) -> CollectorPort {
-    CollectorPort {
-        name: port.name.clone().unwrap_or_else(|| format!("port-{}", port.port)),
-        container_port: match &port.target_port {
-            Some(k8s_openapi::apimachinery::pkg::util::intstr::IntOrString::Int(number)) => *number,
-            _ => port.port,
-        },
-        service_port: port.port,
-        protocol: port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()),
-        app_protocol: port.app_protocol.clone(),
+/// Ports of the receivers that a pipeline uses.
+fn of_receivers(tree: &Value) -> Vec<CollectorPort> {
+    let pipelines = tree.pointer("/service/pipelines").and_then(Value::as_object);
+    let used: Vec<&str> = pipelines
+        .into_iter()
+        .flatten()
+        .flat_map(|(_, pipeline)| ids(pipeline, "receivers"))
+        .collect();
+    let receivers = tree.get("receivers").and_then(Value::as_object);
+    receivers
+        .into_iter()
+        .flatten()
+        .filter(|(id, _)| used.contains(&id.as_str()))
+        .flat_map(|(id, receiver)| receiver_ports(id, receiver))
+        .collect()
+}
+
+fn own_port(port: &CollectorPortSpec, receivers: &[CollectorPort]) -> Result<CollectorPort, ValidationError> {
+    if [HEALTH_PORT, METRICS_PORT].contains(&port.name.as_str()) {
+        return Err(ValidationError::configuration(
+            "spec.ports",
+            format!(
+                "{:?} is the name of the Collector's own port; use another",
+                port.name
+            ),
+        ));
     }
+    let (container_port, is_receiver) = match &port.target_port {
+        None => (port.port, false),
+        Some(IntOrString::Int(number)) => (*number, false),
+        Some(IntOrString::String(name)) => {
+            let target = receivers.iter().find(|receiver| receiver.name == *name);
+            let target = target.ok_or_else(|| {
+                let names: Vec<&str> = receivers.iter().map(|receiver| receiver.name.as_str()).collect();
+                ValidationError::configuration(
+                    "spec.ports",
+                    format!(
+                        "port {:?} leads to {name:?}, which is no receiver's port; use a number or one of: {}",
+                        port.name,
+                        names.join(", ")
+                    ),
+                )
+            })?;
+            (target.container_port, true)
+        }
+    };
+    let is_receiver = is_receiver
+        || receivers
+            .iter()
+            .any(|receiver| receiver.container_port == container_port);
+    Ok(CollectorPort {
+        name: port.name.clone(),
+        container_port,
+        service_port: port.port,
+        protocol: <&str>::from(port.protocol.unwrap_or_default()).to_owned(),
+        app_protocol: port.app_protocol.clone(),
+        host_port: port.host_port,
+        is_receiver,
+    })
 }
 
 fn receiver_ports(id: &str, receiver: &Value) -> Vec<CollectorPort> {
@@ -190,12 +242,14 @@ fn port(name: &str, settings: &Value, (_, default, protocol, app_protocol): &Doo
         service_port: number,
         protocol: (*protocol).to_owned(),
         app_protocol: app_protocol.map(ToOwned::to_owned),
+        host_port: None,
+        is_receiver: true,
     }
 }
 
-/// The port of an `endpoint` or a `listen_address`; none where it comes from the environment.
-fn endpoint_port(settings: &Value) -> Option<i32> {
-    let endpoint = ["endpoint", "listen_address"]
+/// The port of an `endpoint`, a `listen_address` or an `address`; none where it comes from the environment.
+pub(super) fn endpoint_port(settings: &Value) -> Option<i32> {
+    let endpoint = ["endpoint", "listen_address", "address"]
         .iter()
         .find_map(|key| settings.get(*key)?.as_str())?;
     endpoint.rsplit_once(':')?.1.parse().ok()
@@ -216,12 +270,14 @@ fn port_name(id: &str, number: i32) -> String {
     }
 }
 
-/// Port of the `health_check` extension, if that runs.
-pub(super) fn health_check(tree: &Value) -> Option<i32> {
-    let running = tree.pointer("/service/extensions").and_then(Value::as_array)?;
-    let id = running
-        .iter()
-        .filter_map(Value::as_str)
-        .find(|id| component_type(id) == HEALTH_CHECK)?;
-    Some(endpoint_port(tree.get("extensions")?.get(id)?).unwrap_or(HEALTH_CHECK_PORT))
+/// The `health_check` extension, if that runs.
+pub(super) fn health_check(tree: &Value) -> Option<HealthCheck> {
+    let service = tree.get("service")?;
+    let id = ids(service, "extensions").find(|id| component_type(id) == HEALTH_CHECK)?;
+    let settings = tree.get("extensions")?.get(id)?;
+    let path = settings.get("path").and_then(Value::as_str).unwrap_or("/");
+    Some(HealthCheck {
+        port: endpoint_port(settings).unwrap_or(HEALTH_CHECK_PORT),
+        path: path.to_owned(),
+    })
 }

@@ -1,9 +1,11 @@
 //! Collectors, valid and not.
 
+mod reference;
+
 use serde_json::{Value, json};
 
 use super::*;
-use crate::crd::TempoStack;
+use crate::{crd::TempoStack, validation::NoticeKind};
 
 fn collector(spec: &Value) -> Collector {
     serde_json::from_value(json!({"metadata": {"name": "edge", "namespace": "shop"}, "spec": spec})).unwrap()
@@ -48,78 +50,6 @@ fn error(spec: &Value, found: &Dereferenced) -> (String, String) {
 }
 
 #[test]
-fn a_reference_fills_in_exporter_endpoint_tls_and_tenant() {
-    let mut spec = spec(&json!({}));
-    spec["tempoRef"] = json!({"name": "shop", "tenant": "checkout"});
-    let found = with_stack(&json!({}));
-    let (validated, configuration) = valid(&spec, &found);
-    assert_eq!(
-        configuration["exporters"],
-        json!({"otlp_grpc/tempo": {
-            "endpoint": "tempo-shop-distributor.shop.svc:4317",
-            "tls": {"insecure": true},
-            "headers": {"X-Scope-OrgID": "checkout"},
-        }})
-    );
-    assert_eq!(
-        configuration["service"]["pipelines"]["traces"]["exporters"],
-        json!(["otlp_grpc/tempo"])
-    );
-    assert_eq!(validated.notices, []);
-}
-
-#[test]
-fn a_reference_leaves_alone_what_the_user_wrote() {
-    let mut spec = spec(&json!({
-        "otlp": {"headers": {"X-Scope-OrgID": "mine"}, "tls": {"ca_file": "/ca.crt"}},
-        "otlp_http": {"endpoint": "https://example.org"},
-    }));
-    spec["tempoRef"] = json!({"name": "shop", "tenant": "checkout"});
-    let found =
-        with_stack(&json!({"template": {"distributor": {"tls": {"enabled": true, "certName": "cert"}}}}));
-    let (validated, configuration) = valid(&spec, &found);
-    assert_eq!(
-        configuration["exporters"],
-        json!({
-            "otlp": {
-                "endpoint": "tempo-shop-distributor.shop.svc:4317",
-                "headers": {"X-Scope-OrgID": "mine"},
-                "tls": {"ca_file": "/ca.crt"},
-            },
-            "otlp_http": {"endpoint": "https://example.org"},
-        })
-    );
-    assert!(
-        validated.notices[0].message.contains("speak TLS"),
-        "{:?}",
-        validated.notices
-    );
-}
-
-#[test]
-fn a_reference_that_nothing_uses_is_said() {
-    let mut spec = spec(&json!({"otlp_http": {"endpoint": "https://example.org"}}));
-    spec["tempoRef"] = json!({"name": "shop"});
-    let (validated, _) = valid(&spec, &with_stack(&json!({})));
-    assert!(validated.notices[0].message.contains("is not used"));
-}
-
-#[test]
-fn a_reference_must_lead_somewhere() {
-    let mut spec = spec(&json!({}));
-    spec["tempoRef"] = json!({"name": "shop"});
-    let (path, message) = error(&spec, &Dereferenced::default());
-    assert_eq!(path, "spec.tempoRef");
-    assert!(message.contains("not found in namespace \"shop\""), "{message}");
-
-    let tenants =
-        json!({"tenants": {"mode": "static", "authentication": [{"tenantName": "a", "tenantId": "a"}]}});
-    let (path, message) = error(&spec, &with_stack(&tenants));
-    assert_eq!(path, "spec.tempoRef.tenant");
-    assert!(message.contains("name a tenant"), "{message}");
-}
-
-#[test]
 fn receivers_listen_where_other_pods_reach_them() {
     let mut spec = spec(&json!({"debug": {}}));
     spec["config"]["receivers"]["otlp/unused"] = json!({"protocols": {"grpc": {"endpoint": "0.0.0.0:5317"}}});
@@ -139,7 +69,11 @@ fn receivers_listen_where_other_pods_reach_them() {
         .map(|port| (port.name.as_str(), port.container_port))
         .collect();
     assert_eq!(ports, [("otlp-grpc", 4317), ("otlp-http", 14318)]);
-    assert_eq!(validated.health_port, Some(13133));
+    let health = HealthCheck {
+        port: 13133,
+        path: "/".to_owned(),
+    };
+    assert_eq!(validated.health, Some(health));
 }
 
 #[test]
@@ -212,7 +146,7 @@ fn what_the_own_collector_cannot_run_is_refused() {
         (
             &zipkin,
             "spec.config.receivers.zipkin",
-            "use one of: otlp; or set spec.image",
+            "supported here: otlp; or set spec.image",
         ),
         (&metrics, "spec.config.service.pipelines.metrics", "traces/NAME"),
         (&connector, "spec.config.connectors.spanmetrics", "no connectors"),
@@ -234,6 +168,41 @@ fn what_the_own_collector_cannot_run_is_refused() {
 }
 
 #[test]
+fn what_the_own_collector_cannot_read_is_refused_before_it_is_deployed() {
+    let with = |exporter: Value| spec(&json!({"otlp_grpc": exporter}));
+    for (exporter, path, message) in [
+        (
+            json!({"endpoint": "b:1", "timeout": "soon"}),
+            ".timeout",
+            "'soon' is not a duration",
+        ),
+        (
+            json!({"endpoint": "b:1", "retry": true}),
+            ".retry",
+            "unknown field `retry`",
+        ),
+        (json!({"endpoint": "nowhere"}), ".endpoint", "is not host:port"),
+        (
+            json!({"endpoint": "b:1", "timeout": "${env:KNOWN}"}),
+            ".timeout",
+            "'later' is not a duration",
+        ),
+    ] {
+        let mut spec = with(exporter);
+        spec["env"] = json!([{"name": "KNOWN", "value": "later"}]);
+        let error = error(&spec, &Dereferenced::default());
+        assert_eq!(error.0, format!("spec.config.exporters.otlp_grpc{path}"));
+        assert!(error.1.contains(message), "{}", error.1);
+        spec["image"] = json!("otel/opentelemetry-collector-contrib");
+        valid(&spec, &Dereferenced::default());
+    }
+    // Nobody knows here what will stand there.
+    let mut unknown = with(json!({"endpoint": "${env:HOST}", "timeout": "${file:/timeout}"}));
+    unknown["env"] = json!([{"name": "HOST", "value": "$(NODE):4317"}]);
+    valid(&unknown, &Dereferenced::default());
+}
+
+#[test]
 fn secrets_and_config_maps_of_volumes_are_referred_to() {
     let mut spec = spec(&json!({"debug": {}}));
     spec["volumes"] = json!([
@@ -246,25 +215,83 @@ fn secrets_and_config_maps_of_volumes_are_referred_to() {
         ]}},
         {"name": "d", "emptyDir": {}},
     ]);
+    spec["initContainers"] = json!([{
+        "name": "first",
+        "env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "key", "key": "key"}}}],
+        "envFrom": [{"configMapRef": {"name": "variables"}}],
+    }]);
     let references = references(&collector(&spec));
     assert_eq!(
         references.secrets,
-        ["certificate".to_owned(), "token".to_owned()].into()
+        ["certificate".to_owned(), "key".to_owned(), "token".to_owned()].into()
     );
     assert_eq!(
         references.config_maps,
-        ["ca".to_owned(), "settings".to_owned()].into()
+        ["ca".to_owned(), "settings".to_owned(), "variables".to_owned()].into()
     );
 }
 
 #[test]
 fn fields_that_exclude_each_other_are_refused() {
-    let mut claims = spec(&json!({"debug": {}}));
-    claims["volumeClaimTemplates"] = json!([{"metadata": {"name": "queue"}}]);
-    assert_eq!(
-        error(&claims, &Dereferenced::default()).0,
-        "spec.volumeClaimTemplates"
-    );
+    for (fields, path) in [
+        (
+            json!({"volumeClaimTemplates": [{"metadata": {"name": "queue"}}]}),
+            "volumeClaimTemplates",
+        ),
+        (
+            json!({"persistentVolumeClaimRetentionPolicy": {}}),
+            "persistentVolumeClaimRetentionPolicy",
+        ),
+        (json!({"serviceName": "mine"}), "serviceName"),
+        (json!({"podManagementPolicy": "Parallel"}), "podManagementPolicy"),
+        (json!({"daemonSetUpdateStrategy": {}}), "daemonSetUpdateStrategy"),
+        (
+            json!({"mode": "daemonset", "deploymentUpdateStrategy": {}}),
+            "deploymentUpdateStrategy",
+        ),
+        (
+            json!({"mode": "daemonset", "autoscaler": {"maxReplicas": 2}}),
+            "autoscaler",
+        ),
+        (
+            json!({"autoscaler": {"minReplicas": 3, "maxReplicas": 2}}),
+            "autoscaler.minReplicas",
+        ),
+        (json!({"autoscaler": {"maxReplicas": 0}}), "autoscaler"),
+        (
+            json!({"replicas": 3, "autoscaler": {"maxReplicas": 2}}),
+            "replicas",
+        ),
+        (json!({"mode": "sidecar", "tolerations": [{}]}), "tolerations"),
+        (
+            json!({"mode": "sidecar", "ingress": {"type": "ingress"}}),
+            "ingress",
+        ),
+        (
+            json!({"ingress": {"type": "ingress", "ruleType": "subdomain", "hostname": "*"}}),
+            "ingress.hostname",
+        ),
+        (
+            json!({"targetAllocator": {"enabled": true, "replicas": 2}}),
+            "targetAllocator",
+        ),
+        (json!({"configVersions": 0}), "configVersions"),
+        (
+            json!({"ports": [{"name": "other", "port": 80, "targetPort": "nowhere"}]}),
+            "ports",
+        ),
+        (json!({"ports": [{"name": "metrics", "port": 80}]}), "ports"),
+    ] {
+        let mut spec = spec(&json!({"debug": {}}));
+        for (field, value) in fields.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        assert_eq!(
+            error(&spec, &Dereferenced::default()).0,
+            format!("spec.{path}"),
+            "{fields}"
+        );
+    }
 
     let mut account = spec(&json!({"debug": {}}));
     account["serviceAccount"] = json!("mine");
@@ -277,6 +304,26 @@ fn fields_that_exclude_each_other_are_refused() {
 
 #[test]
 fn what_is_not_built_is_said() {
+    let mut unbuilt = spec(&json!({"debug": {}}));
+    unbuilt["ingress"] = json!({"type": "route"});
+    unbuilt["httpRoute"] = json!({"enabled": true, "gateway": "public"});
+    unbuilt["observability"] = json!({"metrics": {"enableMetrics": true}});
+    unbuilt["livenessProbe"] = json!({"periodSeconds": 1});
+    unbuilt["sessionAffinityConfig"] = json!({});
+    unbuilt["targetAllocator"] = json!({"enabled": false, "replicas": 2});
+    let (validated, _) = valid(&unbuilt, &Dereferenced::default());
+    let paths: Vec<&str> = validated.notices.iter().map(|notice| notice.path).collect();
+    assert_eq!(
+        paths,
+        [
+            "spec.ingress.type",
+            "spec.httpRoute",
+            "spec.observability.metrics",
+            "spec.sessionAffinityConfig",
+            "spec.livenessProbe",
+        ]
+    );
+
     let mut sidecar = spec(&json!({"debug": {}}));
     sidecar["mode"] = json!("sidecar");
     sidecar["args"] = json!({"config": "/mine.yaml", "drain-timeout": "5"});

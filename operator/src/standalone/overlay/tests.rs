@@ -191,8 +191,12 @@ fn of_the_collector_only_addresses_ports_and_paths_change() {
         ),
         ("collector.yaml/exporters/otlp_http/headers/a", "/here/conf"),
         (
-            "collector.yaml/service/telemetry/metrics/address",
-            "127.0.0.1:20006",
+            "collector.yaml/service/telemetry/metrics/readers/0/pull/exporter/prometheus/host",
+            "127.0.0.1",
+        ),
+        (
+            "collector.yaml/service/telemetry/metrics/readers/0/pull/exporter/prometheus/port",
+            "20006",
         ),
     ];
     let expected: BTreeMap<String, String> = expected
