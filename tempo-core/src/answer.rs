@@ -6,17 +6,15 @@
 //! Not here: which sources there are, and joining what several processes gave.
 
 mod convert;
-mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
 use std::sync::Arc;
 
 use tempo_block::read::ReadError;
-use tempo_block::scan::{self, ScanError, Source, TimeRange};
+use tempo_block::scan::{self, ScanError, SearchFrom, Source, TimeRange};
 use tempo_model::TraceId;
 use tempo_model::proto::tempopb;
-use tempo_model::proto::trace::ResourceSpans;
 use tempo_runtime::Environment;
 use tempo_traceql::ast::{Attribute, Scope};
 use tempo_traceql::search::{Matches, Search, SearchOptions};
@@ -24,15 +22,18 @@ use tempo_traceql::tags::TagFilter;
 use tempo_traceql::{EvaluateError, QueryError};
 
 use crate::rpc::messages::{
-    Partial, Query, Question, SearchQuestion, Statistics, SummariesQuestion, TagNamesQuestion,
+    Partial, Place, PlacesQuestion, Query, Question, SearchQuestion, Statistics, TagNamesQuestion,
     TagValuesQuestion, TraceQuestion,
 };
 use crate::rpc::{CallError, CallErrorKind};
 
+pub(crate) use convert::found;
 pub use convert::statistics;
 
 /// The scope of what every span has: `name`, `duration`, …
 const INTRINSIC: &str = "intrinsic";
+/// No span takes fewer bytes: tags and lengths of its message, of the two ids and of what holds them.
+const SMALLEST_SPAN: u64 = 28;
 
 /// A question that was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +137,7 @@ pub async fn answer_all(
         Some(Question::Search(question)) => scanner.search(question).await?,
         Some(Question::TagNames(question)) => scanner.tag_names(question).await?,
         Some(Question::TagValues(question)) => scanner.tag_values(question).await?,
-        Some(Question::Summaries(question)) => scanner.summaries(question).await?,
+        Some(Question::Places(question)) => scanner.places(question).await?,
     };
     partial.statistics = Some(Statistics {
         inspected_spans: sources.iter().map(spans_of_head).sum(),
@@ -159,33 +160,51 @@ struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
-    async fn spans_of(&self, trace_id: &[u8]) -> Result<Vec<ResourceSpans>, AnswerError> {
-        let id = TraceId::try_from(trace_id)
-            .map_err(|_| AnswerError::Question("a trace id has 16 bytes".to_owned()))?;
+    async fn trace(&self, question: &TraceQuestion) -> Result<Partial, AnswerError> {
+        let ids = question.trace_ids.iter().map(|id| trace_id(id));
+        let ids = ids.collect::<Result<Vec<_>, _>>()?;
+        let max_spans = match question.max_bytes {
+            0 => usize::MAX,
+            bytes => usize::try_from(bytes / SMALLEST_SPAN + 1).unwrap_or(usize::MAX),
+        };
         let mut resource_spans = Vec::new();
         for source in self.sources {
-            resource_spans.extend(scan::trace(self.environment, source, id).await?);
+            resource_spans.extend(scan::traces(self.environment, source, ids.clone(), max_spans).await?);
         }
-        Ok(resource_spans)
-    }
-
-    async fn summaries(&self, question: &SummariesQuestion) -> Result<Partial, AnswerError> {
-        let mut found = Vec::new();
-        for trace_id in &question.trace_ids {
-            let spans = self.spans_of(trace_id).await?;
-            found.extend(summary::of(trace_id, &spans));
-        }
+        let trace = (!resource_spans.is_empty()).then_some(tempopb::Trace { resource_spans });
         Ok(Partial {
-            found,
+            trace,
             ..Partial::default()
         })
     }
 
-    async fn trace(&self, question: &TraceQuestion) -> Result<Partial, AnswerError> {
-        let resource_spans = self.spans_of(&question.trace_id).await?;
-        let trace = (!resource_spans.is_empty()).then_some(tempopb::Trace { resource_spans });
+    async fn places(&self, question: &PlacesQuestion) -> Result<Partial, AnswerError> {
+        let mut found: BTreeMap<(Vec<u8>, u32), Vec<u8>> = BTreeMap::new();
+        for known in &question.known {
+            let ids = trace_ids(&known.trace_ids);
+            for (number, source) in (0..).zip(self.sources) {
+                let (block, except) = match source {
+                    Source::Head(_) => (Vec::new(), None),
+                    Source::Block(block) => {
+                        let id = block.meta().id.to_bytes().to_vec();
+                        let is_known = known.block == id;
+                        (id, is_known.then_some(known.row_group as usize))
+                    }
+                };
+                for (row_group, id) in scan::places(self.environment, source, ids.clone(), except).await? {
+                    // Heads have one row group each and go by their own numbers.
+                    let place = (block.clone(), number + row_group as u32);
+                    found.entry(place).or_default().extend(id.0);
+                }
+            }
+        }
+        let place = |((block, row_group), ids): ((Vec<u8>, u32), Vec<u8>)| Place {
+            block,
+            row_group,
+            trace_ids: ids.into(),
+        };
         Ok(Partial {
-            trace,
+            places: found.into_iter().map(place).collect(),
             ..Partial::default()
         })
     }
@@ -200,11 +219,19 @@ impl Scanner<'_> {
         let query = tempo_traceql::parse(&question.query)?;
         let search = Arc::new(Search::new(&query, options).map_err(ScanError::from)?);
         let mut matches = Matches::new(options);
-        for source in self.sources {
-            scan::search(self.environment, source, &search, self.range, &mut matches).await?;
+        for (first_batch, source) in (0..).zip(self.sources) {
+            let from = SearchFrom {
+                floor_ns: question.floor_unix_nanos,
+                first_batch,
+            };
+            scan::search_above(self.environment, source, &search, self.range, from, &mut matches).await?;
         }
+        let left_out_unix_nanos = matches.floor_ns().unwrap_or_default();
+        let (found, candidates) = matches.into_parts();
         Ok(Partial {
-            found: matches.into_traces().into_iter().map(convert::found).collect(),
+            found: found.into_iter().map(convert::matched).collect(),
+            candidates: convert::candidates(candidates),
+            left_out_unix_nanos,
             ..Partial::default()
         })
     }
@@ -253,6 +280,16 @@ impl Scanner<'_> {
             ..Partial::default()
         })
     }
+}
+
+fn trace_id(bytes: &[u8]) -> Result<TraceId, AnswerError> {
+    TraceId::try_from(bytes).map_err(|_| AnswerError::Question("a trace id has 16 bytes".to_owned()))
+}
+
+/// Ids that lie one after the other.
+pub(crate) fn trace_ids(bytes: &[u8]) -> Vec<TraceId> {
+    let ids = bytes.chunks_exact(size_of::<TraceId>());
+    ids.filter_map(|id| TraceId::try_from(id).ok()).collect()
 }
 
 fn filter_of(query: &str) -> TagFilter {
@@ -328,7 +365,10 @@ mod tests {
                 ..SearchQuestion::default()
             })
         };
-        let short_id = Question::Trace(TraceQuestion { trace_id: vec![1] });
+        let short_id = Question::Trace(TraceQuestion {
+            trace_ids: vec![vec![1]],
+            max_bytes: 0,
+        });
         for (question, kind) in [
             (None, CallErrorKind::InvalidArgument),
             (Some(short_id), CallErrorKind::InvalidArgument),

@@ -27,7 +27,7 @@ pub use self::error::{QueryError, QueryErrorKind};
 pub use self::request::{SearchRequest, SecondsRange, TagNamesRequest, TagValuesRequest};
 
 use self::metrics::{Metrics, Operation, UnderWay};
-use self::search::FoundTraces;
+use self::search::AskSearch;
 use self::session::{Ask, Effort};
 use self::tags::{Names, TagValues};
 use self::trace::AskTrace;
@@ -136,12 +136,13 @@ impl Frontend {
         id: TraceId,
         range: Option<SecondsRange>,
     ) -> Result<FoundSpans, QueryError> {
+        let max_bytes = self.smallest_limit(tenants, |limits| limits.global.max_bytes_per_trace);
         let ask = AskTrace {
             id,
             range: range.map(TimeRange::try_from).transpose()?,
+            max_bytes,
         };
         let (answers, effort) = self.ask(Operation::Traces, tenants, &ask).await?;
-        let max_bytes = self.smallest_limit(tenants, |limits| limits.global.max_bytes_per_trace);
         let (trace, cut) = trace::assemble(answers.into_iter().flatten().collect(), max_bytes);
         Ok(FoundSpans {
             trace,
@@ -162,20 +163,18 @@ impl Frontend {
             0 => self.settings.max_duration,
             seconds => Duration::from_secs(seconds),
         };
-        let ask = request.checked(&self.settings, longest)?;
-        let mut found = FoundTraces::new(
-            ask.question.limit as usize,
-            ask.question.spans_per_span_set as usize,
-        );
+        let max_bytes_per_trace = self.smallest_limit(tenants, |limits| limits.global.max_bytes_per_trace);
+        let ask = AskSearch {
+            max_bytes_per_trace,
+            ..request.checked(&self.settings, longest)?
+        };
         let (answers, effort) = self.ask(Operation::Search, tenants, &ask).await?;
         complete_only(&effort)?;
-        for answer in answers {
-            found.absorb(answer);
-        }
+        let found = search::of_tenants(answers, ask.question.limit as usize);
         let left_pad = tenants
             .iter()
             .any(|tenant| self.limits.of(tenant).read.left_pad_trace_ids);
-        let traces = found.finish().into_iter();
+        let traces = found.into_iter();
         Ok(tempopb::SearchResponse {
             traces: traces.map(|trace| search::metadata(trace, left_pad)).collect(),
             metrics: Some(effort.into()),

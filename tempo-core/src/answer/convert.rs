@@ -7,10 +7,10 @@ use tempo_model::SpanId;
 use tempo_model::proto::common::{AnyValue, ArrayValue, KeyValue, any_value};
 use tempo_model::proto::tempopb;
 use tempo_traceql::ast::{Scope, Static};
-use tempo_traceql::search::{AttributeValue, SpanMatch, SpansetMatch, TraceMatch};
+use tempo_traceql::search::{AttributeValue, Candidate, Matched, SpanMatch, SpansetMatch, TraceMatch};
 use tempo_traceql::tags::TagValue;
 
-use crate::rpc::messages::{FoundTrace, Statistics};
+use crate::rpc::messages::{Candidates, FoundTrace, Statistics};
 
 /// What reading blocks took.
 pub fn statistics(totals: &ReadTotals) -> Statistics {
@@ -21,7 +21,34 @@ pub fn statistics(totals: &ReadTotals) -> Statistics {
     }
 }
 
-pub(super) fn found(trace: TraceMatch) -> FoundTrace {
+/// A trace of some row groups, or heads.
+pub(super) fn matched(matched: Matched) -> FoundTrace {
+    FoundTrace {
+        row_groups: matched.batches,
+        ..found(matched.trace)
+    }
+}
+
+/// Candidates by their row groups, or heads.
+pub(super) fn candidates(found: Vec<(Candidate, u32)>) -> Vec<Candidates> {
+    let mut by_row_group: BTreeMap<u32, Vec<Candidate>> = BTreeMap::new();
+    for (candidate, row_group) in found {
+        by_row_group.entry(row_group).or_default().push(candidate);
+    }
+    let message = |(row_group, candidates): (u32, Vec<Candidate>)| Candidates {
+        row_group,
+        trace_ids: candidates
+            .iter()
+            .flat_map(|candidate| candidate.trace_id)
+            .collect(),
+        starts: candidates.iter().map(|candidate| candidate.start_ns).collect(),
+        ends: candidates.iter().map(|candidate| candidate.end_ns).collect(),
+    };
+    by_row_group.into_iter().map(message).collect()
+}
+
+/// A trace that matches.
+pub(crate) fn found(trace: TraceMatch) -> FoundTrace {
     let (root_service_name, root_trace_name) = trace.root.map_or_else(Default::default, |root| {
         (root.service.to_string(), root.name.to_string())
     });
@@ -42,6 +69,7 @@ pub(super) fn found(trace: TraceMatch) -> FoundTrace {
                 (name, stats)
             })
             .collect(),
+        row_groups: Vec::new(),
     }
 }
 

@@ -71,6 +71,7 @@ impl SearchRequest {
             query: self.query.clone(),
             limit: self.checked_limit(settings)? as u32,
             spans_per_span_set: self.checked_spans(settings)? as u32,
+            floor_unix_nanos: 0,
         };
         self.check_range(longest)?;
         check_length(&self.query, settings)?;
@@ -80,6 +81,7 @@ impl SearchRequest {
         Ok(AskSearch {
             question,
             range: nanos(self.range)?,
+            max_bytes_per_trace: 0,
         })
     }
 

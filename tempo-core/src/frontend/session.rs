@@ -9,7 +9,7 @@
 //! span is looked at once, whatever is flushed or compacted meanwhile.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,9 +41,14 @@ pub(super) trait Combine: Send {
     /// Adds what a part has.
     fn add(&mut self, part: Part, partial: Partial);
 
-    /// Whether a block cannot change the answer any more.
-    fn is_settled(&self, _block: &BlockMeta) -> bool {
-        false
+    /// Whether other parts are to be asked, too.
+    fn wants_more(&self) -> bool {
+        true
+    }
+
+    /// How many parts are worth being asked at once.
+    fn at_once(&self) -> usize {
+        usize::MAX
     }
 }
 
@@ -127,6 +132,8 @@ pub(super) struct Session<'a> {
     streams: Arc<Snapshot<Streams>>,
     /// Streams that nobody answered for in an earlier try: their ingesters are not just about to end.
     lost_sight_of: BTreeSet<Ulid>,
+    /// The blocks that were asked something.
+    looked_into: BTreeSet<Ulid>,
     effort: Effort,
 }
 
@@ -147,6 +154,7 @@ impl Frontend {
                 snapshot: log.snapshot(),
                 streams: streams.snapshot(),
                 lost_sight_of: std::mem::take(&mut lost_sight_of),
+                looked_into: BTreeSet::new(),
                 effort: Effort::default(),
             };
             match question.ask(&mut session).await {
@@ -246,41 +254,44 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Asks `query` of all of `blocks`, which are newest first, until the rest is settled.
+    /// Asks `query` of all of `blocks`, newest first, as long as more is wanted.
     pub(super) async fn over_blocks(
         &mut self,
         query: &Query,
         blocks: Vec<Arc<BlockMeta>>,
         parts: &mut impl Combine,
     ) -> Result<(), Broken> {
-        self.jobs(blocks.into_iter().map(|block| (block, query.clone())), parts)
+        self.jobs(&mut blocks.into(), |_, _| Some(query.clone()), parts)
             .await
     }
 
-    /// Asks each block its own query.
-    pub(super) async fn jobs(
+    /// Asks blocks, the first ones first, as long as more is wanted; those that were not asked stay. `query` says what each
+    /// is asked, if anything, by what is known until then.
+    pub(super) async fn jobs<C: Combine>(
         &mut self,
-        jobs: impl IntoIterator<Item = (Arc<BlockMeta>, Query)>,
-        parts: &mut impl Combine,
+        blocks: &mut VecDeque<Arc<BlockMeta>>,
+        query: impl Fn(&C, &BlockMeta) -> Option<Query>,
+        parts: &mut C,
     ) -> Result<(), Broken> {
         let queriers = self.frontend.queriers.live().len().max(1);
-        let at_once = self
+        let most = self
             .frontend
             .settings
             .concurrent_jobs
             .clamp(1, JOBS_PER_QUERIER * queriers);
-        let mut waiting = jobs.into_iter();
         let mut running = FuturesUnordered::new();
         loop {
-            while running.len() < at_once {
-                let Some((block, query)) = waiting.next() else {
+            while parts.wants_more() && running.len() < most.min(parts.at_once()) {
+                let Some(block) = blocks.pop_front() else {
                     break;
                 };
-                if parts.is_settled(&block) {
+                let Some(query) = query(parts, &block) else {
                     continue;
+                };
+                if self.looked_into.insert(block.id) {
+                    self.effort.blocks += 1;
+                    self.effort.block_bytes += block.bytes();
                 }
-                self.effort.blocks += 1;
-                self.effort.block_bytes += block.bytes();
                 running.push(self.block_job(&block, &query)?);
             }
             let Some((block, answered)) = running.next().await else {
@@ -288,6 +299,16 @@ impl<'a> Session<'a> {
             };
             self.add(Some(block), answered?, parts)?;
         }
+    }
+
+    /// Runs work of the answer itself on the bounded CPU pool.
+    pub(super) async fn run_cpu<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Broken> {
+        let done = self.frontend.environment.run_cpu(name, work).await;
+        Ok(done.map_err(|error| CallError::internal(&error))?)
     }
 
     fn block_job(

@@ -183,8 +183,8 @@ impl Combine for TagValues {
         }
     }
 
-    fn is_settled(&self, _block: &BlockMeta) -> bool {
-        self.is_full()
+    fn wants_more(&self) -> bool {
+        !self.is_full()
     }
 }
 

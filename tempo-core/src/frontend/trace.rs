@@ -16,6 +16,8 @@ pub(super) struct AskTrace {
     pub(super) id: TraceId,
     /// Only blocks that overlap it are looked into.
     pub(super) range: Option<TimeRange>,
+    /// No more parts are asked when it has more than so many bytes; 0 is no limit.
+    pub(super) max_bytes: u64,
 }
 
 impl Ask for AskTrace {
@@ -24,54 +26,112 @@ impl Ask for AskTrace {
     async fn ask(&self, session: &mut Session<'_>) -> Result<Self::Answer, Broken> {
         let query = Query {
             question: Some(Question::Trace(TraceQuestion {
-                trace_id: self.id.0.to_vec(),
+                trace_ids: vec![self.id.0.to_vec()],
+                max_bytes: self.max_bytes,
             })),
             range: self.range,
         };
-        let mut parts = TraceParts::default();
+        let mut parts = TraceParts::of(self.max_bytes);
         session.recent(&query, &mut parts).await?;
         let blocks = session.blocks(|block| {
             let overlaps = |range: TimeRange| block.overlaps(range.start_unix_nanos, range.end_unix_nanos);
             block.may_hold(self.id) && self.range.is_none_or(overlaps)
         });
         session.over_blocks(&query, blocks, &mut parts).await?;
-        Ok(parts.0)
+        Ok(parts.into_spans())
     }
 }
 
+/// Spans of traces, as parts give them.
 #[derive(Debug, Default)]
-struct TraceParts(Vec<ResourceSpans>);
+pub(super) struct TraceParts {
+    spans: Vec<ResourceSpans>,
+    bytes: u64,
+    max_bytes: u64,
+}
+
+impl TraceParts {
+    /// None yet. With more than `max_bytes` (0 is no limit) no more parts are asked.
+    fn of(max_bytes: u64) -> Self {
+        Self {
+            max_bytes,
+            ..Self::default()
+        }
+    }
+
+    /// All that came, in no particular order.
+    pub(super) fn into_spans(self) -> Vec<ResourceSpans> {
+        self.spans
+    }
+}
 
 impl Combine for TraceParts {
     fn add(&mut self, _part: Part, partial: Partial) {
-        self.0
-            .extend(partial.trace.into_iter().flat_map(|trace| trace.resource_spans));
+        let trace = partial.trace.unwrap_or_default();
+        if self.max_bytes > 0 {
+            // Spans that come twice count twice: a trace that seems too large by them is cut, which the answer tells.
+            self.bytes += bytes_of(&trace.resource_spans);
+        }
+        self.spans.extend(trace.resource_spans);
     }
+
+    fn wants_more(&self) -> bool {
+        self.max_bytes == 0 || self.bytes <= self.max_bytes
+    }
+}
+
+fn bytes_of(batches: &[ResourceSpans]) -> u64 {
+    let spans = batches
+        .iter()
+        .flat_map(|batch| &batch.scope_spans)
+        .flat_map(|scope| &scope.spans);
+    spans.map(|span| span.encoded_len() as u64).sum()
+}
+
+/// Drops spans that came before, and what a trace has beyond `max_bytes` (0 is no limit); whether there was such.
+///
+/// As in Zipkin's model both sides of a call may have one id, kinds are told apart.
+pub(super) fn keep_once(batches: &mut Vec<ResourceSpans>, max_bytes: u64) -> bool {
+    let mut known = HashSet::new();
+    let mut bytes: HashMap<Vec<u8>, u64> = HashMap::new();
+    let mut cut = false;
+    let mut keep = |span: &Span| {
+        if !known.insert((span.trace_id.clone(), span.span_id.clone(), span.kind)) {
+            return false;
+        }
+        if max_bytes == 0 {
+            return true;
+        }
+        let bytes = bytes.entry(span.trace_id.clone()).or_default();
+        *bytes += span.encoded_len() as u64;
+        cut |= *bytes > max_bytes;
+        *bytes <= max_bytes
+    };
+    for scope in batches.iter_mut().flat_map(|batch| &mut batch.scope_spans) {
+        scope.spans.retain(&mut keep);
+    }
+    for batch in batches.iter_mut() {
+        batch.scope_spans.retain(|scope| !scope.spans.is_empty());
+    }
+    batches.retain(|batch| !batch.scope_spans.is_empty());
+    cut
 }
 
 /// A trace of its parts, and whether it was cut because it has more than `max_bytes` (0 is no limit).
 ///
-/// A span that stands in several parts is taken once; as in Zipkin's model both sides of a call may have one id, kinds
-/// are told apart. Spans are ordered by their start, and so are the resources and scopes that they are grouped by.
-pub(super) fn assemble(parts: Vec<ResourceSpans>, max_bytes: u64) -> (tempopb::Trace, bool) {
+/// A span that stands in several parts is taken once. Spans are ordered by their start, and so are the resources and
+/// scopes that they are grouped by.
+pub(super) fn assemble(mut parts: Vec<ResourceSpans>, max_bytes: u64) -> (tempopb::Trace, bool) {
+    let cut = keep_once(&mut parts, max_bytes);
     let mut groups = Groups::default();
-    let mut known = HashSet::new();
-    let mut bytes = 0;
     for mut batch in parts {
         for mut scope in std::mem::take(&mut batch.scope_spans) {
             for span in std::mem::take(&mut scope.spans) {
-                if !known.insert((span.span_id.clone(), span.kind)) {
-                    continue;
-                }
-                bytes += span.encoded_len() as u64;
-                if max_bytes > 0 && bytes > max_bytes {
-                    return (groups.finish(), true);
-                }
                 groups.add(&batch, &scope, span);
             }
         }
     }
-    (groups.finish(), false)
+    (groups.finish(), cut)
 }
 
 /// Spans by resource and scope.

@@ -25,14 +25,14 @@ fn join<'a>(
     let mut moved_to = 0;
     let mut streams = Vec::new();
     let mut missing = Vec::new();
-    for (ingester, answer) in answers {
+    for (number, (ingester, answer)) in (0..).zip(answers) {
         match answer {
             Ok(RecentResponse {
                 partial: Some(partial),
                 streams: answered,
                 ..
             }) => {
-                add(&mut joined, partial);
+                add(&mut joined, numbered(partial, number));
                 streams.extend(answered);
             }
             Ok(moved) => moved_to = moved_to.max(moved.moved_to),
@@ -54,6 +54,19 @@ fn join<'a>(
     })
 }
 
+/// With numbers of heads that no other ingester's have.
+fn numbered(mut partial: Partial, ingester: u32) -> Partial {
+    /// More than an ingester has of one tenant.
+    const HEADS: u32 = 1 << 16;
+    let found = partial.found.iter_mut().flat_map(|trace| &mut trace.row_groups);
+    let candidates = partial.candidates.iter_mut().map(|of| &mut of.row_group);
+    let places = partial.places.iter_mut().map(|place| &mut place.row_group);
+    for number in found.chain(candidates).chain(places) {
+        *number = number.saturating_add(ingester.saturating_mul(HEADS));
+    }
+    partial
+}
+
 /// Puts what one more source has beside what others have; whoever combines parts joins what belongs together.
 fn add(joined: &mut Partial, other: Partial) {
     if let Some(trace) = other.trace {
@@ -61,6 +74,9 @@ fn add(joined: &mut Partial, other: Partial) {
         known.resource_spans.extend(trace.resource_spans);
     }
     joined.found.extend(other.found);
+    joined.candidates.extend(other.candidates);
+    joined.left_out_unix_nanos = joined.left_out_unix_nanos.max(other.left_out_unix_nanos);
+    joined.places.extend(other.places);
     joined.scopes.extend(other.scopes);
     joined.values.extend(other.values);
     let known = joined.statistics.get_or_insert_default();

@@ -40,7 +40,7 @@ pub struct TimeRange {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Query {
     /// One of the kinds.
-    #[prost(oneof = "Question", tags = "1, 2, 3, 4, 6")]
+    #[prost(oneof = "Question", tags = "1, 2, 3, 4, 7")]
     pub question: Option<Question>,
     /// Only what overlaps this range; everything when absent.
     #[prost(message, optional, tag = "5")]
@@ -50,7 +50,7 @@ pub struct Query {
 /// The kinds of queries.
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum Question {
-    /// All spans of a trace.
+    /// All spans of some traces.
     #[prost(message, tag = "1")]
     Trace(TraceQuestion),
     /// Traces by TraceQL.
@@ -62,17 +62,20 @@ pub enum Question {
     /// Values of an attribute.
     #[prost(message, tag = "4")]
     TagValues(TagValuesQuestion),
-    /// What is told of traces besides their matching spans.
-    #[prost(message, tag = "6")]
-    Summaries(SummariesQuestion),
+    /// Where else traces have spans.
+    #[prost(message, tag = "7")]
+    Places(PlacesQuestion),
 }
 
-/// All spans of a trace.
+/// All spans of some traces.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct TraceQuestion {
-    /// 16 bytes.
-    #[prost(bytes = "vec", tag = "1")]
-    pub trace_id: Vec<u8>,
+    /// 16 bytes each.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub trace_ids: Vec<Vec<u8>>,
+    /// A source may leave out what a trace has beyond so many bytes, but then gives more than they; 0 is no limit.
+    #[prost(uint64, tag = "2")]
+    pub max_bytes: u64,
 }
 
 /// Traces by TraceQL.
@@ -87,15 +90,31 @@ pub struct SearchQuestion {
     /// How many spans of a span set at most; 0 is all.
     #[prost(uint32, tag = "3")]
     pub spans_per_span_set: u32,
+    /// Only traces that do not start before this, in nanoseconds since the Unix epoch.
+    #[prost(uint64, tag = "4")]
+    pub floor_unix_nanos: u64,
 }
 
-/// What is told of traces besides their matching spans: root, times, services. A source that has nothing of a trace
-/// leaves it out.
+/// Where traces have spans besides the places that are known.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub struct SummariesQuestion {
-    /// 16 bytes each.
-    #[prost(bytes = "vec", repeated, tag = "1")]
-    pub trace_ids: Vec<Vec<u8>>,
+pub struct PlacesQuestion {
+    /// The traces, each at a place where it is known to have spans.
+    #[prost(message, repeated, tag = "1")]
+    pub known: Vec<Place>,
+}
+
+/// A place of spans, a row group of a block or a head, and traces that have spans there.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Place {
+    /// The block's ULID, 16 bytes; empty for a head.
+    #[prost(bytes = "vec", tag = "1")]
+    pub block: Vec<u8>,
+    /// The number of the row group, or of the head.
+    #[prost(uint32, tag = "2")]
+    pub row_group: u32,
+    /// The ids, one after the other, 16 bytes each.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub trace_ids: Bytes,
 }
 
 /// Names of attributes.
@@ -129,10 +148,10 @@ pub struct TagValuesQuestion {
 /// A part of an answer: what one source knows. Only the fields of the question's kind are set.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Partial {
-    /// The spans of the trace.
+    /// The spans of the traces.
     #[prost(message, optional, tag = "1")]
     pub trace: Option<tempopb::Trace>,
-    /// Traces that match, or that were asked for.
+    /// Traces that match, if this source has all of their spans.
     #[prost(message, repeated, tag = "2")]
     pub found: Vec<FoundTrace>,
     /// Names by scope.
@@ -144,9 +163,36 @@ pub struct Partial {
     /// What it took.
     #[prost(message, optional, tag = "5")]
     pub statistics: Option<Statistics>,
+    /// Traces that may match if this source has not all of their spans.
+    #[prost(message, repeated, tag = "6")]
+    pub candidates: Vec<Candidates>,
+    /// When there are more matches than were asked for: those left out start at or before this, in nanoseconds since the
+    /// Unix epoch; so do candidates that are left out.
+    #[prost(uint64, tag = "7")]
+    pub left_out_unix_nanos: u64,
+    /// Where traces that were asked for have spans.
+    #[prost(message, repeated, tag = "8")]
+    pub places: Vec<Place>,
 }
 
-/// A trace as one source knows it. Sources are combined by id.
+/// Traces of a row group or head that may match as a whole.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Candidates {
+    /// The number of the row group, or of the head.
+    #[prost(uint32, tag = "1")]
+    pub row_group: u32,
+    /// The ids, one after the other, 16 bytes each.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub trace_ids: Bytes,
+    /// For each, the first start of a span there, in nanoseconds since the Unix epoch.
+    #[prost(fixed64, repeated, tag = "3")]
+    pub starts: Vec<u64>,
+    /// For each, the last end of a span there, in nanoseconds since the Unix epoch.
+    #[prost(fixed64, repeated, tag = "4")]
+    pub ends: Vec<u64>,
+}
+
+/// A trace as one source knows it.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct FoundTrace {
     /// 16 bytes.
@@ -170,6 +216,10 @@ pub struct FoundTrace {
     /// Spans and errors by service.
     #[prost(map = "string, message", tag = "7")]
     pub service_stats: std::collections::HashMap<String, tempopb::ServiceStats>,
+    /// The numbers of the row groups, or heads, that have matches. When there are several, the sets are not those of the
+    /// whole trace.
+    #[prost(uint32, repeated, tag = "8")]
+    pub row_groups: Vec<u32>,
 }
 
 /// What answering took.

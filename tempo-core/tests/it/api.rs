@@ -3,5 +3,6 @@
 mod golden;
 mod refusals;
 mod several_parts;
+mod spread;
 mod stack;
 mod tenants;

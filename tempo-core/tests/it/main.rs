@@ -11,9 +11,16 @@
 
 mod api;
 mod configuration;
+#[path = "../../crates/tempo-traceql/tests/it/conformance.rs"]
+mod conformance;
+#[path = "../../crates/tempo-traceql/tests/it/dataset.rs"]
+#[allow(dead_code, reason = "other tests read more of it")]
+mod dataset;
 mod doors;
 mod durability;
 mod load;
+#[path = "../../crates/tempo-block/tests/it/otlp.rs"]
+mod otlp;
 mod pages;
 mod roles;
 mod simulation;

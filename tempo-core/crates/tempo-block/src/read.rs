@@ -57,8 +57,21 @@ pub trait BlockReader: Debug + Send + Sync {
     /// What the trace table says of a trace, once for each row group that has spans of it.
     async fn trace_rows(&self, id: TraceId) -> Result<Vec<TraceRow>, ReadError>;
 
+    /// The row groups that have spans of some traces, but for row group `except`.
+    async fn places(
+        &self,
+        ids: &[TraceId],
+        except: Option<usize>,
+    ) -> Result<Vec<(usize, TraceId)>, ReadError>;
+
+    /// The spans of some traces as they were sent, of each trace at most `max_spans` of every row group; empty when the
+    /// block has none.
+    async fn traces(&self, ids: &[TraceId], max_spans: usize) -> Result<Vec<ResourceSpans>, ReadError>;
+
     /// The spans of a trace as they were sent; empty when the block has none.
-    async fn trace(&self, id: TraceId) -> Result<Vec<ResourceSpans>, ReadError>;
+    async fn trace(&self, id: TraceId) -> Result<Vec<ResourceSpans>, ReadError> {
+        self.traces(std::slice::from_ref(&id), usize::MAX).await
+    }
 
     /// All spans of a row group as they were sent.
     async fn all_spans(&self, number: usize) -> Result<Vec<ResourceSpans>, ReadError>;

@@ -95,9 +95,34 @@ pub async fn search(
     range: TimeRange,
     matches: &mut Matches,
 ) -> Result<(), ScanError> {
-    let run = {
+    search_above(environment, source, search, range, SearchFrom::default(), matches).await
+}
+
+/// Which of a source's traces a search is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SearchFrom {
+    /// Only traces that do not start before this, nanoseconds since the Unix epoch.
+    pub floor_ns: u64,
+    /// The number of the first batch of the source in [`Matches`]: row groups are numbered from here.
+    pub first_batch: u32,
+}
+
+/// As [`search`], of some of the source's traces.
+pub async fn search_above(
+    environment: &Environment,
+    source: &Source,
+    search: &Arc<Search>,
+    range: TimeRange,
+    from: SearchFrom,
+    matches: &mut Matches,
+) -> Result<(), ScanError> {
+    let SearchFrom {
+        floor_ns,
+        first_batch,
+    } = from;
+    let find = {
         let search = Arc::clone(search);
-        move |group: &dyn RowGroup| search.run(group.batch())
+        move |group: &dyn RowGroup| search.find(group.batch(), floor_ns)
     };
     let mut more = wanted_fields(search.fields());
     more.push(Wanted::Ordinals);
@@ -107,16 +132,39 @@ pub async fn search(
         plans: vec![search.plan()],
         first: wanted_fields(search.plan().fields()),
         more,
-        work: Arc::new(run),
+        work: Arc::new(find),
     };
-    let parts = scan.parts(range).await?;
-    scan.each(&parts, |found, next| {
-        matches.add(found);
+    let mut parts = scan.parts(range).await?;
+    parts.retain(|part| part.latest_start_ns >= floor_ns);
+    scan.each(&parts, |part, found, next| {
+        if let Some(found) = found {
+            matches.add(first_batch.saturating_add(part.number as u32), found);
+        }
         // Traces that start later than all that is left: nothing of it could take a place.
         let floor = matches.floor_ns();
         next.is_none_or(|next| floor.is_none_or(|floor| next.latest_start_ns >= floor))
     })
     .await
+}
+
+/// Which row groups of a source have spans of some traces, but for row group `except`.
+pub async fn places(
+    environment: &Environment,
+    source: &Source,
+    ids: Vec<TraceId>,
+    except: Option<usize>,
+) -> Result<Vec<(usize, TraceId)>, ScanError> {
+    match source {
+        Source::Block(block) => Ok(block.places(&ids, except).await?),
+        Source::Head(_) if except == Some(0) => Ok(Vec::new()),
+        Source::Head(head) => {
+            let head = Arc::clone(head);
+            let known = environment
+                .run_cpu("traces of a head", move || head.held(&ids))
+                .await?;
+            Ok(known.into_iter().map(|id| (0, id)).collect())
+        }
+    }
 }
 
 /// The spans of a trace as they were sent; of a source that may have spans twice, each once.
@@ -125,9 +173,20 @@ pub async fn trace(
     source: &Source,
     id: TraceId,
 ) -> Result<Vec<ResourceSpans>, ScanError> {
+    traces(environment, source, vec![id], usize::MAX).await
+}
+
+/// The spans of some traces as they were sent, of each trace at most `max_spans` of every row group; of a source that may
+/// have spans twice, each once.
+pub async fn traces(
+    environment: &Environment,
+    source: &Source,
+    ids: Vec<TraceId>,
+    max_spans: usize,
+) -> Result<Vec<ResourceSpans>, ScanError> {
     match source {
         Source::Block(block) => {
-            let mut spans = block.trace(id).await?;
+            let mut spans = block.traces(&ids, max_spans).await?;
             if block.meta().maybe_duplicates {
                 keep_first_of_equal(&mut spans);
             }
@@ -136,7 +195,7 @@ pub async fn trace(
         Source::Head(head) => {
             let head = Arc::clone(head);
             Ok(environment
-                .run_cpu("trace of a head", move || head.trace(id))
+                .run_cpu("spans of a head", move || head.some_traces(&ids, max_spans))
                 .await?)
         }
     }
@@ -186,8 +245,10 @@ pub async fn metrics(
         work: Arc::new(run),
     };
     let parts = scan.parts(range).await?;
-    scan.each(&parts, |part, _| {
-        partial.merge(part);
+    scan.each(&parts, |_, part, _| {
+        if let Some(part) = part {
+            partial.merge(part);
+        }
         true
     })
     .await

@@ -24,7 +24,7 @@ pub(crate) mod values;
 
 use crate::columns::FetchError;
 
-pub(crate) use pipeline::{Spanset, run, run_rows};
+pub(crate) use pipeline::{Spanset, rows_where, run, run_rows};
 pub(crate) use predicate::positions;
 pub(crate) use rows::RowSet;
 pub(crate) use source::{Source, stored};

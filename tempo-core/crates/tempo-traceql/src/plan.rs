@@ -29,6 +29,21 @@ impl Plan {
         Self::All(filters.collect())
     }
 
+    /// The plan of a single filter.
+    pub(crate) fn of_filter(filter: &Expression) -> Self {
+        of_expression(filter)
+    }
+
+    /// How many conditions hold at least where the plan is satisfied: the more there are, the rarer that is.
+    pub(crate) fn conditions(&self) -> usize {
+        match self {
+            Self::Anything => 0,
+            Self::Condition(_) => 1,
+            Self::All(plans) => plans.iter().map(Self::conditions).sum(),
+            Self::Any(plans) => plans.iter().map(Self::conditions).min().unwrap_or_default(),
+        }
+    }
+
     /// Whether the plan can be satisfied, given which conditions can.
     pub fn may_match(&self, may_match: &dyn Fn(&Condition) -> bool) -> bool {
         match self {

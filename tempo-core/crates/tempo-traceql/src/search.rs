@@ -1,18 +1,22 @@
 //! Search: a query over batches, one at a time, and the joining of what they gave.
 //!
 //! ```text
-//! Search::new(query, options) ── run(batch) for each batch, newest first ─► [TraceMatch] ── Matches::add ─► newest first
+//! Search::new(query, options) ── find(batch) for each batch, newest first ─► Found ── Matches::add ─► newest first
 //! ```
+//!
+//! A batch answers as if it were all there is. A trace that has spans in several batches is evaluated again by who knows
+//! of all of them; for queries that look at whole traces a batch names those that may then match ([`Candidate`]).
 //!
 //! Not here: finding batches, and JSON.
 
 mod answer;
 mod matches;
+mod whole;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-pub use matches::Matches;
+pub use matches::{Matched, Matches};
 
 use crate::ast::{Aggregate, Stage, Static};
 use crate::ast::{
@@ -21,6 +25,7 @@ use crate::ast::{
 use crate::columns::{Field, RootSpan, SpanBatch, TraceRow};
 use crate::evaluate::{self, EvaluateError, RowSet, Source, Spanset};
 use crate::plan::{Plan, stored_fields};
+use whole::Candidates;
 
 /// What is asked of a search besides the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +74,27 @@ pub struct TraceMatch {
     pub services: BTreeMap<String, ServiceStats>,
     /// Never empty.
     pub spansets: Vec<SpansetMatch>,
+}
+
+/// A trace that may match as a whole, whatever the batch that named it gives of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Candidate {
+    /// The earliest start of a span of it in the batch, unix time in nanoseconds.
+    pub start_ns: u64,
+    /// The latest end of a span of it in the batch, unix time in nanoseconds.
+    pub end_ns: u64,
+    /// The id.
+    pub trace_id: [u8; 16],
+}
+
+/// What a batch gives.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Found {
+    /// The traces that match if the batch has all of their spans: newest first, at most as many as asked for.
+    pub matches: Vec<TraceMatch>,
+    /// Others that may match if it has not, as far as they are not older than the last of so many matches; in no
+    /// particular order. None when the query looks at spans one by one.
+    pub candidates: Vec<Candidate>,
 }
 
 /// What a service did in a trace.
@@ -120,6 +146,8 @@ pub enum AttributeValue {
 pub struct Search {
     pipeline: Arc<Pipeline>,
     plan: Plan,
+    /// `None` when the query looks at spans one by one.
+    candidates: Option<Candidates>,
     attributes: BTreeSet<Attribute>,
     options: SearchOptions,
 }
@@ -137,18 +165,20 @@ impl Search {
         Ok(Self {
             pipeline: Arc::new(pipeline.clone()),
             plan: Plan::new(pipeline),
+            candidates: Candidates::of(pipeline),
             attributes,
             options,
         })
     }
 
-    /// What prunes batches and blocks.
+    /// What prunes batches and blocks: where it cannot be satisfied there is no match, and no candidate either.
     pub fn plan(&self) -> &Plan {
-        &self.plan
+        self.candidates.as_ref().map_or(&self.plan, Candidates::plan)
     }
 
     /// The stored fields that it may read of a batch besides those of its plan: what a batch with matches is asked for.
     pub fn fields(&self) -> Vec<Field> {
+        let of_plan = self.candidates.iter().flat_map(|_| self.plan.fields());
         let told = self.attributes.iter().flat_map(stored_fields);
         let always = [
             Field::SpanId,
@@ -158,18 +188,47 @@ impl Search {
             Field::Status,
             Field::Attribute(Scope::Resource, "service.name".to_owned()),
         ];
-        told.chain(always).collect()
+        of_plan.chain(told).chain(always).collect()
     }
 
     /// The traces of a batch that match: newest first, at most as many as asked for.
     pub fn run(&self, batch: &dyn SpanBatch) -> Result<Vec<TraceMatch>, EvaluateError> {
+        self.matches(&Source::new(batch), 0)
+    }
+
+    /// What a batch gives of traces that do not start before `floor_ns`, unix time in nanoseconds.
+    pub fn find(&self, batch: &dyn SpanBatch, floor_ns: u64) -> Result<Found, EvaluateError> {
         let source = Source::new(batch);
-        let sets = self.spansets(&source)?;
+        let Some(candidates) = &self.candidates else {
+            return Ok(Found {
+                matches: self.matches(&source, floor_ns)?,
+                candidates: Vec::new(),
+            });
+        };
+        if source.all_rows().is_empty() || !self.plan().may_match(&|condition| source.may_match(condition)) {
+            return Ok(Found::default());
+        }
+        let rows = candidates.rows(&source)?;
+        if rows.is_empty() {
+            return Ok(Found::default());
+        }
+        let matches = self.matches(&source, floor_ns)?;
+        let is_full = self.options.limit > 0 && matches.len() >= self.options.limit;
+        let last = matches.last().filter(|_| is_full);
+        let floor_ns = last.map_or(floor_ns, |last| last.start_ns);
+        let mut candidates = candidates_of(&source, &rows)?;
+        let matching: HashSet<[u8; 16]> = matches.iter().map(|trace| trace.trace_id).collect();
+        candidates.retain(|trace| trace.start_ns >= floor_ns && !matching.contains(&trace.trace_id));
+        Ok(Found { matches, candidates })
+    }
+
+    fn matches(&self, source: &Source<'_>, floor_ns: u64) -> Result<Vec<TraceMatch>, EvaluateError> {
+        let sets = self.spansets(source)?;
         if sets.is_empty() {
             return Ok(Vec::new());
         }
-        let chosen = self.newest(&source, sets)?;
-        Ok(answer::answer(&source, &chosen, &self.attributes, self.options)?)
+        let chosen = self.newest(source, sets, floor_ns)?;
+        Ok(answer::answer(source, &chosen, &self.attributes, self.options)?)
     }
 
     /// The rows of a batch in some spanset.
@@ -193,6 +252,7 @@ impl Search {
         &self,
         source: &Source<'_>,
         sets: Vec<Spanset>,
+        floor_ns: u64,
     ) -> Result<Vec<(TraceRow, u32, Vec<Spanset>)>, EvaluateError> {
         let mut by_trace: BTreeMap<u32, Vec<Spanset>> = BTreeMap::new();
         for set in sets {
@@ -205,7 +265,7 @@ impl Search {
         let mut chosen: Vec<_> = by_trace
             .into_iter()
             .filter_map(row_of)
-            .filter(|(trace, ..)| self.options.covers(trace))
+            .filter(|(trace, ..)| trace.start_ns >= floor_ns && self.options.covers(trace))
             .collect();
         chosen.sort_by_key(|(trace, ..)| (std::cmp::Reverse(trace.start_ns), trace.trace_id));
         if self.options.limit > 0 {
@@ -213,6 +273,26 @@ impl Search {
         }
         Ok(chosen)
     }
+}
+
+/// The traces of some rows.
+fn candidates_of(source: &Source<'_>, rows: &RowSet) -> Result<Vec<Candidate>, EvaluateError> {
+    let (traces, ordinals) = (source.traces()?, source.ordinals()?);
+    let mut named = vec![false; traces.len()];
+    for row in rows.iter() {
+        let ordinal = ordinals.get(row as usize);
+        if let Some(named) = ordinal.and_then(|ordinal| named.get_mut(*ordinal as usize)) {
+            *named = true;
+        }
+    }
+    let named = traces.iter().zip(named).filter(|(_, named)| *named);
+    Ok(named
+        .map(|(trace, _)| Candidate {
+            start_ns: trace.start_ns,
+            end_ns: trace.end_ns,
+            trace_id: trace.trace_id,
+        })
+        .collect())
 }
 
 /// The pipeline of a metrics query.

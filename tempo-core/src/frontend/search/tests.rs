@@ -1,7 +1,7 @@
 use tempo_block::meta::{BLOCK_FORMAT, FileMeta};
-use ulid::Ulid;
 
 use super::*;
+use crate::rpc::messages::Candidates;
 
 fn block(id: u128, start_ns: u64, end_ns: u64) -> BlockMeta {
     BlockMeta {
@@ -25,114 +25,161 @@ fn block(id: u128, start_ns: u64, end_ns: u64) -> BlockMeta {
     }
 }
 
-fn trace(id: u8, start: u64, spans: &[u8]) -> FoundTrace {
-    let span = |id: &u8| tempopb::Span {
-        span_id: format!("{id:016x}"),
-        ..tempopb::Span::default()
-    };
-    let stats = tempopb::ServiceStats {
-        span_count: 2,
-        error_count: 1,
-    };
-    let set = tempopb::SpanSet {
-        spans: spans.iter().map(span).collect(),
-        matched: spans.len() as u32,
-        ..tempopb::SpanSet::default()
-    };
+const A: Part = Some(Ulid(1));
+const B: Part = Some(Ulid(2));
+
+fn trace(id: u8, start: u64) -> FoundTrace {
     FoundTrace {
         trace_id: vec![id; 16],
         start_unix_nanos: start,
-        end_unix_nanos: start + 5_000_000,
-        span_sets: if spans.is_empty() { Vec::new() } else { vec![set] },
-        service_stats: [("shop".to_owned(), stats)].into(),
+        end_unix_nanos: start + 5,
+        row_groups: vec![0],
         ..FoundTrace::default()
     }
 }
 
-fn found(traces: Vec<FoundTrace>) -> Partial {
+fn matching(traces: Vec<FoundTrace>) -> Partial {
     Partial {
         found: traces,
         ..Partial::default()
     }
 }
 
-#[test]
-fn the_newest_are_kept_and_older_blocks_are_settled() {
-    let mut traces = FoundTraces::new(2, 3);
-    traces.add(None, found(vec![trace(1, 10, &[1])]));
-    assert!(!traces.is_settled(&block(1, 0, 5)));
-    traces.add(Some(Ulid(2)), found(vec![trace(2, 30, &[1]), trace(3, 20, &[1])]));
-    assert!(traces.is_settled(&block(1, 0, 19)));
-    assert!(
-        !traces.is_settled(&block(1, 0, 20)),
-        "it may have a trace that is as new"
-    );
-    let starts: Vec<u64> = traces
-        .finish()
-        .iter()
-        .map(|trace| trace.start_unix_nanos)
-        .collect();
-    assert_eq!(starts, [30, 20]);
+fn id(id: u8) -> TraceId {
+    TraceId([id; 16])
+}
+
+fn ids(places: &Places) -> Vec<u8> {
+    places.keys().map(|id| id.0[0]).collect()
+}
+
+fn starts(found: FoundTraces) -> Vec<u64> {
+    let traces = found.finish().into_iter();
+    traces.map(|trace| trace.start_unix_nanos).collect()
 }
 
 #[test]
-fn a_trace_is_joined_over_its_parts() {
-    let mut traces = FoundTraces::new(20, 3);
-    let mut root = trace(1, 5, &[]);
-    root.root_service_name = "shop".to_owned();
-    root.root_trace_name = "GET /".to_owned();
-    traces.add(Some(Ulid(1)), found(vec![trace(1, 9, &[1, 2])]));
-    traces.add(Some(Ulid(2)), found(vec![trace(1, 7, &[2, 3, 4])]));
-    traces.add(Some(Ulid(3)), found(vec![root]));
-    let [joined] = traces.finish().try_into().unwrap();
-    assert_eq!(joined.root_trace_name, "GET /");
-    assert_eq!((joined.start_unix_nanos, joined.end_unix_nanos), (5, 5_000_009));
-    assert_eq!(joined.service_stats["shop"].span_count, 6);
-    let [set] = joined.span_sets.as_slice() else {
-        panic!("one set: {:?}", joined.span_sets)
+fn traces_at_one_place_are_whole_and_the_newest_are_kept() {
+    let mut found = FoundTraces::new(2);
+    found.add(None, matching(vec![trace(1, 10)]));
+    assert!(found.wants_more());
+    found.add(A, matching(vec![trace(2, 30), trace(3, 20)]));
+    assert!(!found.wants_more(), "there seem to be enough");
+    let open = found.newest_open();
+    assert_eq!(ids(&open), [1, 2, 3]);
+    assert!(found.close(open).is_empty());
+    assert_eq!(found.floor_ns(), Some(20));
+    found.add(B, matching(vec![trace(4, 15)]));
+    assert!(found.newest_open().is_empty(), "it is too old");
+    assert_eq!(starts(found), [30, 20]);
+}
+
+#[test]
+fn a_trace_at_several_places_counts_when_it_is_known_as_a_whole() {
+    let mut found = FoundTraces::new(1);
+    found.add(A, matching(vec![trace(1, 30), trace(2, 20)]));
+    let mut open = found.newest_open();
+    open.get_mut(&id(1)).unwrap().insert((B, 4));
+    let spread = found.close(open);
+    assert_eq!(spread, Places::from([(id(1), [(A, 0), (B, 4)].into())]));
+    assert_eq!(found.floor_ns(), Some(20));
+    found.add_whole(vec![trace(1, 5)]);
+    found.add(B, matching(vec![trace(1, 25)]));
+    assert!(found.newest_open().is_empty(), "it has been looked at");
+    assert_eq!(starts(found), [20]);
+}
+
+#[test]
+fn who_left_out_what_may_be_newer_is_asked_again() {
+    let mut found = FoundTraces::new(1);
+    let left_out = |trace: FoundTrace, left_out_unix_nanos| Partial {
+        found: vec![trace],
+        left_out_unix_nanos,
+        ..Partial::default()
     };
-    assert_eq!((set.spans.len(), set.matched), (3, 4));
+    found.add(A, left_out(trace(1, 30), 28));
+    found.add(B, left_out(trace(2, 20), 19));
+    let mut open = found.newest_open();
+    open.get_mut(&id(1)).unwrap().insert((B, 4));
+    let _spread = found.close(open);
+    let limit = found.limit_of_part();
+    assert_eq!(found.ask_again(), [A].into(), "B left out nothing newer than 20");
+    assert!(found.limit_of_part() > limit);
+    assert!(found.ask_again().is_empty());
 }
 
 #[test]
-fn a_summary_takes_the_place_of_what_a_match_told() {
-    let mut traces = FoundTraces::new(20, 3);
-    traces.add(None, found(vec![trace(1, 9, &[1])]));
-    traces.add(None, found(vec![trace(1, 5, &[]), trace(1, 6, &[])]));
-    let [joined] = traces.finish().try_into().unwrap();
-    assert_eq!(
-        joined.service_stats["shop"].span_count, 4,
-        "once by each ingester"
-    );
-    assert_eq!((joined.start_unix_nanos, joined.span_sets.len()), (5, 1));
+fn candidates_are_looked_at_and_let_go_of_when_they_are_whole() {
+    let mut found = FoundTraces::new(5);
+    let candidates = Candidates {
+        row_group: 3,
+        trace_ids: [[1; 16], [2; 16]].concat().into(),
+        starts: vec![10, 20],
+        ends: vec![15, 25],
+    };
+    let partial = Partial {
+        candidates: vec![candidates],
+        ..Partial::default()
+    };
+    found.add(A, partial);
+    let mut open = found.newest_open();
+    assert_eq!(open[&id(1)], [(A, 3)].into());
+    open.get_mut(&id(2)).unwrap().insert((None, 0));
+    assert_eq!(ids(&found.close(open)), [2]);
+    assert!(found.newest_open().is_empty());
+    assert!(found.finish().is_empty());
+}
+
+#[test]
+fn a_trace_that_is_told_by_another_part_later_is_looked_at_again() {
+    let mut found = FoundTraces::new(5);
+    found.add(A, matching(vec![trace(1, 30)]));
+    let open = found.newest_open();
+    found.close(open);
+    found.add(A, matching(vec![trace(1, 30)]));
+    assert!(found.newest_open().is_empty(), "that is known");
+    found.add(B, matching(vec![trace(1, 10)]));
+    assert_eq!(found.newest_open()[&id(1)], [(A, 0), (B, 0)].into());
 }
 
 #[test]
 fn other_parts_are_looked_for_where_they_may_be() {
-    let hour = LONGEST_SILENCE.as_nanos() as u64;
-    let mut traces = FoundTraces::new(20, 3);
-    traces.add(Some(Ulid(1)), found(vec![trace(1, 10 * hour, &[1])]));
-    assert_eq!(traces.unknown_in(&block(2, 8 * hour, 9 * hour)).len(), 1);
+    let hour = 3_600_000_000_000;
+    let mut found = FoundTraces::new(20);
+    found.add(A, matching(vec![trace(1, 10 * hour)]));
+    assert!(found.may_be_in(id(1), &block(2, 8 * hour, 9 * hour)));
     assert!(
-        traces.unknown_in(&block(1, 8 * hour, 9 * hour)).is_empty(),
-        "it told of it"
-    );
-    assert!(
-        traces.unknown_in(&block(2, 7 * hour, 9 * hour - 1)).is_empty(),
+        !found.may_be_in(id(1), &block(2, 7 * hour, 9 * hour - 1)),
         "too long ago"
     );
     let mut others = block(2, 8 * hour, 9 * hour);
     others.max_trace_id = TraceId([0; 16]);
-    assert!(traces.unknown_in(&others).is_empty(), "other ids");
+    assert!(!found.may_be_in(id(1), &others), "other ids");
+}
+
+#[test]
+fn known_places_name_each_trace_once() {
+    let open = Places::from([
+        (id(1), [(None, 0), (A, 1)].into()),
+        (id(2), [(A, 1)].into()),
+        (id(3), [(A, 1)].into()),
+    ]);
+    let places = known_places(&open, &|wanted| wanted != id(3));
+    let told: Vec<(usize, u32, u8)> = places
+        .iter()
+        .map(|place| (place.block.len(), place.row_group, place.trace_ids[0]))
+        .collect();
+    assert_eq!(told, [(0, 0, 1), (16, 1, 2)]);
 }
 
 #[test]
 fn a_trace_without_a_root_says_so() {
-    let told = metadata(trace(1, 0, &[1]), false);
-    assert_eq!(told.root_service_name, NO_ROOT);
-    assert_eq!(told.duration_ms, 5);
-    let mut short = trace(0, 0, &[1]);
-    short.trace_id = [vec![0; 15], vec![7]].concat();
+    let told = metadata(trace(1, 0), false);
+    assert_eq!(told.root_service_name, "<root span not yet received>");
+    let short = FoundTrace {
+        trace_id: [vec![0; 15], vec![7]].concat(),
+        ..trace(0, 0)
+    };
     assert_eq!(metadata(short.clone(), false).trace_id, "7");
     assert_eq!(metadata(short, true).trace_id, "00000000000000000000000000000007");
 }

@@ -9,6 +9,8 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt;
 use prost::Message;
 use serde_json::Value;
+use tempo_block::compact::{self, Job, Method, Options};
+use tempo_block::log::{CommitLog, Transaction};
 use tempo_block::read::Reader;
 use tempo_block::store::{self, Store};
 use tempo_config::Config;
@@ -22,6 +24,7 @@ use tempo_core::querier::{self, Querier};
 use tempo_core::rpc::peers::{Peer, Peers};
 use tempo_core::rpc::{IngesterApi, QuerierApi};
 use tempo_core::tenancy::{TENANT_HEADER, Tenancy};
+use tempo_model::TenantId;
 use tempo_model::json::otlp;
 use tempo_model::proto::trace::ExportTraceServiceRequest;
 use tempo_receiver::{ConsumeError, TraceBatch, TraceConsumer};
@@ -122,6 +125,15 @@ impl Stack {
     /// Sends spans, written as OTLP/JSON.
     pub(crate) async fn push(&self, tenant: Option<&str>, spans: &Value) -> Result<(), ConsumeError> {
         let request: ExportTraceServiceRequest = otlp::request(spans.to_string().as_bytes()).unwrap();
+        self.push_request(tenant, &request).await
+    }
+
+    /// Sends spans.
+    pub(crate) async fn push_request(
+        &self,
+        tenant: Option<&str>,
+        request: &ExportTraceServiceRequest,
+    ) -> Result<(), ConsumeError> {
         let payload = Bytes::from(request.encode_to_vec());
         let batch = TraceBatch {
             contents: tempo_model::validate::contents(&payload).unwrap(),
@@ -130,6 +142,30 @@ impl Stack {
             transport: "http",
         };
         self.distributor.consume(batch).await
+    }
+
+    /// Puts the row groups of all blocks into one block.
+    pub(crate) async fn put_together(&self) {
+        let tenant = TenantId::single();
+        let log = CommitLog::open(&self.environment, &self.store, &tenant)
+            .await
+            .unwrap();
+        let inputs: Vec<_> = log.snapshot().state.live().cloned().collect();
+        let job = Job {
+            method: Method::Copy,
+            inputs: inputs.clone(),
+        };
+        let reader = Reader::new(self.environment.clone(), Arc::clone(&self.store));
+        let id = self.environment.new_ulid();
+        let made = compact::run(&reader, &tenant, &job, id, &Options::default())
+            .await
+            .unwrap();
+        let transaction = Transaction {
+            add: made.into_iter().collect(),
+            remove: inputs.iter().map(|block| block.id).collect(),
+            ..Transaction::default()
+        };
+        log.commit(transaction).await.unwrap();
     }
 
     /// Asks as a client without tenants.

@@ -379,6 +379,7 @@ pub(super) fn everything() -> Query {
             query: "{}".to_owned(),
             limit: 0,
             spans_per_span_set: 0,
+            floor_unix_nanos: 0,
         })),
         range: None,
     }

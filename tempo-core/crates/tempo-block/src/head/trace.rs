@@ -16,19 +16,39 @@ impl HeadSnapshot {
     /// The spans of a trace as they were sent; empty when there are none. What attributes of one key follow is kept,
     /// what keys follow is not. Spans of one resource and one scope come together.
     pub fn trace(&self, id: TraceId) -> Vec<ResourceSpans> {
-        let number = self.tables().trace_ids.iter().position(|other| *other == id.0);
-        let Some(number) = number.map(|number| number as u32) else {
+        self.some_traces(&[id], usize::MAX)
+    }
+
+    /// The spans of some traces as they were sent, of each trace at most `max_spans`.
+    pub fn some_traces(&self, ids: &[TraceId], max_spans: usize) -> Vec<ResourceSpans> {
+        let mut left: HashMap<u32, usize> = self
+            .numbers_of(ids)
+            .map(|(number, _)| (number, max_spans))
+            .collect();
+        if left.is_empty() {
             return Vec::new();
-        };
+        }
         let rows = self.segments.iter().flat_map(|segment| {
-            let of_trace = segment
-                .trace
-                .iter()
-                .zip(0..)
-                .filter(move |(trace, _)| **trace == number);
-            of_trace.map(move |(_, row)| (&**segment, row))
+            let rows = segment.trace.iter().zip(0..);
+            rows.map(move |(trace, row)| (*trace, (&**segment, row)))
         });
-        self.spans_of(rows)
+        let wanted = rows.filter(|(trace, _)| {
+            let left = left.get_mut(trace).filter(|left| **left > 0);
+            left.map(|left| *left -= 1).is_some()
+        });
+        self.spans_of(wanted.map(|(_, row)| row))
+    }
+
+    /// Those of some traces that it has spans of.
+    pub fn held(&self, ids: &[TraceId]) -> Vec<TraceId> {
+        self.numbers_of(ids).map(|(_, id)| id).collect()
+    }
+
+    fn numbers_of(&self, ids: &[TraceId]) -> impl Iterator<Item = (u32, TraceId)> {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        let numbered = (0..).zip(self.tables().trace_ids.iter().copied().map(TraceId));
+        numbered.filter(move |(_, id)| ids.binary_search(id).is_ok())
     }
 
     /// Rows as messages, those of one resource and one scope together.

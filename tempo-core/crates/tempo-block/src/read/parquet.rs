@@ -89,8 +89,8 @@ impl ParquetBlock {
         Ok(self.files.reader.memory.acquire(bytes).await)
     }
 
-    /// The spans of a row group, of one of its traces when its ordinal is given.
-    async fn spans(&self, number: usize, ordinal: Option<u32>) -> Result<Vec<ResourceSpans>, ReadError> {
+    /// The spans of a row group, all or some.
+    async fn spans(&self, number: usize, some: Option<SomeTraces>) -> Result<Vec<ResourceSpans>, ReadError> {
         let file = self.files.spans().await?;
         let _room = self.room(&file, number).await?;
         let layout = Layout {
@@ -103,19 +103,45 @@ impl ParquetBlock {
         let (files, environment) = (Arc::clone(&self.files), &self.files.reader.environment);
         environment
             .run_cpu("rebuild spans", move || {
-                rebuild(&files, &file, number, &chunks, ordinal)
+                rebuild(&files, &file, number, &chunks, some.as_ref())
             })
             .await?
     }
 }
 
-/// The spans of a row group whose chunks are all read, of one of its traces when its ordinal is given.
+/// Some traces of a row group.
+struct SomeTraces {
+    /// Ascending.
+    ordinals: Vec<u32>,
+    /// Of each trace at most.
+    max_spans: usize,
+}
+
+impl SomeTraces {
+    /// Their rows, by which trace each row belongs to.
+    fn rows(&self, ordinals: &[u32]) -> Vec<u32> {
+        let mut left = vec![self.max_spans; self.ordinals.len()];
+        let mut is_wanted = |ordinal: &u32| {
+            let place = self.ordinals.binary_search(ordinal).ok();
+            let left = place.and_then(|place| left.get_mut(place));
+            let left = left.filter(|left| **left > 0);
+            left.map(|left| *left -= 1).is_some()
+        };
+        let numbered = (0..).zip(ordinals);
+        numbered
+            .filter(|(_, ordinal)| is_wanted(ordinal))
+            .map(|(row, _)| row)
+            .collect()
+    }
+}
+
+/// The spans of a row group whose chunks are all read, all or some.
 fn rebuild(
     files: &Files,
     file: &SpansFile,
     row_group: usize,
     chunks: &HashMap<LeafNumber, Bytes>,
-    ordinal: Option<u32>,
+    some: Option<&SomeTraces>,
 ) -> Result<Vec<ResourceSpans>, ReadError> {
     let layout = Layout { file, row_group };
     let chunk = |leaf: LeafNumber| {
@@ -128,15 +154,15 @@ fn rebuild(
             bytes,
         })
     };
-    let selection = match ordinal {
+    let selection = match some {
         None => None,
-        Some(ordinal) => {
+        Some(some) => {
             let ordinals = layout.leaf(TRACE_ORD).and_then(chunk);
             let ordinals = ordinals.ok_or_else(|| layout.damaged("there are no ordinals of traces"))?;
             let ordinals = ordinals.decode(None)?;
             let ordinals = columns::all::<UInt32Type>(&ordinals);
             let ordinals = ordinals.ok_or_else(|| layout.damaged("ordinals of traces are missing"))?;
-            Some(rows_with(ordinals, ordinal))
+            Some(some.rows(ordinals))
         }
     };
     let rows = match &selection {
@@ -150,15 +176,6 @@ fn rebuild(
     let leaves = chunks.keys().map(decode).collect::<Result<_, ReadError>>()?;
     let decoded = Decoded { layout, leaves, rows };
     decoded.resource_spans()
-}
-
-/// The rows that have a value.
-fn rows_with(values: &[u32], wanted: u32) -> Vec<u32> {
-    let numbered = (0..).zip(values);
-    numbered
-        .filter(|(_, value)| **value == wanted)
-        .map(|(row, _)| row)
-        .collect()
 }
 
 #[async_trait]
@@ -190,14 +207,33 @@ impl BlockReader for ParquetBlock {
     }
 
     async fn trace_rows(&self, id: TraceId) -> Result<Vec<TraceRow>, ReadError> {
-        let found = self.files.find(id).await?;
+        let found = self.files.find(&[id], None).await?;
         Ok(found.into_iter().map(|found| found.row).collect())
     }
 
-    async fn trace(&self, id: TraceId) -> Result<Vec<ResourceSpans>, ReadError> {
+    async fn places(
+        &self,
+        ids: &[TraceId],
+        except: Option<usize>,
+    ) -> Result<Vec<(usize, TraceId)>, ReadError> {
+        let found = self.files.find(ids, except).await?.into_iter();
+        Ok(found
+            .map(|found| (found.row_group, TraceId(found.row.trace_id)))
+            .collect())
+    }
+
+    async fn traces(&self, ids: &[TraceId], max_spans: usize) -> Result<Vec<ResourceSpans>, ReadError> {
         let mut spans = Vec::new();
-        for found in self.files.find(id).await? {
-            spans.extend(self.spans(found.row_group, Some(found.ordinal)).await?);
+        let found = self.files.find(ids, None).await?;
+        for of_row_group in found.chunk_by(|one, next| one.row_group == next.row_group) {
+            let Some(first) = of_row_group.first() else {
+                continue;
+            };
+            let some = SomeTraces {
+                ordinals: of_row_group.iter().map(|found| found.ordinal).collect(),
+                max_spans,
+            };
+            spans.extend(self.spans(first.row_group, Some(some)).await?);
         }
         Ok(spans)
     }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
+use futures::stream::FuturesOrdered;
 use tempo_runtime::Environment;
 use tempo_traceql::plan::Plan;
 
 use super::{ScanError, Source, TimeRange};
 use crate::read::{RowGroup, RowGroupSummary, Wanted, Work, evaluate};
 
-/// How many parts are read and evaluated at once, once the first has not been enough. While one is evaluated others
-/// are read.
+/// How many parts are read and evaluated at once, at most. While one is evaluated others are read.
 const AT_ONCE: usize = 4;
 
 /// What is done with every part that may match.
@@ -43,31 +43,23 @@ impl<T: Send + 'static> Scan<'_, T> {
         Ok(parts)
     }
 
-    /// Works on the parts in their order. `take` gets what each gave and which part comes next, and says whether to go
-    /// on.
+    /// Works on the parts in their order. `take` gets each part, what it gave (nothing when it cannot match) and which part
+    /// comes next, and says whether to go on.
     pub(super) async fn each(
         &self,
         parts: &[RowGroupSummary],
-        mut take: impl FnMut(T, Option<&RowGroupSummary>) -> bool,
+        mut take: impl FnMut(&RowGroupSummary, Option<T>, Option<&RowGroupSummary>) -> bool,
     ) -> Result<(), ScanError> {
-        let Some((first, rest)) = parts.split_first() else {
-            return Ok(());
-        };
-        // Often the newest part is all that is needed.
-        if let Some(found) = self.part(*first).await?
-            && !take(found, rest.first())
-        {
-            return Ok(());
-        }
-        let mut next = rest.iter().skip(1);
-        let mut results = futures::stream::iter(rest.iter().copied())
-            .map(|part| self.part(part))
-            .buffered(AT_ONCE);
-        while let Some(found) = results.try_next().await? {
-            let next = next.next();
-            if let Some(found) = found
-                && !take(found, next)
-            {
+        let mut waiting = parts.iter();
+        let mut running = FuturesOrdered::new();
+        for (done, part) in parts.iter().enumerate() {
+            // Often the newest part is all that is needed: the more were not enough, the more are read ahead.
+            let room = (done + 1).min(AT_ONCE).saturating_sub(running.len());
+            running.extend(waiting.by_ref().take(room).map(|part| self.part(*part)));
+            let Some(found) = running.try_next().await? else {
+                break;
+            };
+            if !take(part, found, parts.get(done + 1)) {
                 break;
             }
         }

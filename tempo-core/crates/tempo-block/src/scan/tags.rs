@@ -58,8 +58,8 @@ pub async fn tag_names(
         work: Arc::new(run),
     };
     let parts = scan.parts(range).await?;
-    scan.each(&parts, |found, _| {
-        for (scope, keys) in found {
+    scan.each(&parts, |_, found, _| {
+        for (scope, keys) in found.into_iter().flatten() {
             names.entry(scope).or_default().extend(keys);
         }
         true
@@ -185,7 +185,8 @@ async fn values_of_spans(
         work: Arc::new(run),
     };
     let parts = scan.parts(range).await?;
-    scan.each(&parts, |values, _| new.add(values)).await
+    scan.each(&parts, |_, values, _| values.is_none_or(|values| new.add(values)))
+        .await
 }
 
 /// All values of an attribute in a row group, where its dictionaries alone tell them.

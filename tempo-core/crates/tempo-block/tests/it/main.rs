@@ -30,6 +30,7 @@ mod dataset;
 mod memory;
 #[path = "../../../tempo-traceql/tests/it/metrics.rs"]
 mod metrics;
+mod otlp;
 #[path = "../../../tempo-traceql/tests/it/search.rs"]
 mod search;
 #[path = "../../../tempo-traceql/tests/it/tags.rs"]

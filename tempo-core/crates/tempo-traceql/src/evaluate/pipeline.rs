@@ -58,6 +58,15 @@ pub(crate) fn run_rows(source: &Source<'_>, pipeline: &Pipeline) -> Result<RowSe
     Ok(rows)
 }
 
+/// The rows of a batch for which a filter holds.
+pub(crate) fn rows_where(source: &Source<'_>, filter: &Expression) -> Result<RowSet, EvaluateError> {
+    let rows = source.all_rows();
+    match filter {
+        Expression::Static(Static::Bool(true)) => Ok(rows),
+        filter => Ok(RowSet::Some(holds(source, filter, true, &rows)?)),
+    }
+}
+
 fn stages(source: &Source<'_>, stages: &[Stage], input: Input<'_>) -> Result<Vec<Spanset>, EvaluateError> {
     let Some((first, rest)) = stages.split_first() else {
         return sets_of(source, input);

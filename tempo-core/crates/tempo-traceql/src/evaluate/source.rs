@@ -55,7 +55,7 @@ impl<'a> Source<'a> {
     pub(crate) fn tree(&self) -> Result<&Tree, FetchError> {
         let make = || {
             let parents = self.batch.parents()?;
-            Ok(Tree::new(&parents, self.ordinals()?, self.traces()?))
+            Ok(Tree::new(&parents, self.ordinals()?, self.traces()?.len()))
         };
         once(&self.tree, make)
     }

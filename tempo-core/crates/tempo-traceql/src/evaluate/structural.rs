@@ -115,7 +115,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::columns::{ORPHAN, ROOT, TraceRow};
+    use crate::columns::{ORPHAN, ROOT};
 
     fn ancestors(parents: &[u32], row: u32) -> Vec<u32> {
         let mut found = Vec::new();
@@ -164,8 +164,7 @@ mod tests {
                 choices.iter().zip(0u32..).filter(|(choice, _)| pick(choice)).map(|(_, row)| row).collect()
             };
             let (left, right) = (side(|choice| choice.1), side(|choice| choice.2));
-            let trace = TraceRow { trace_id: [1; 16], start_ns: 0, end_ns: 0, root: None, continued: false };
-            let tree = Tree::new(&parents, &vec![0; parents.len()], &[trace]);
+            let tree = Tree::new(&parents, &vec![0; parents.len()], 1);
             let related_to = |rows: &[u32], others: &[u32], holds: &dyn Fn(u32, u32) -> bool| -> Vec<u32> {
                 rows.iter().copied().filter(|row| others.iter().any(|other| holds(*other, *row))).collect()
             };

@@ -1,6 +1,6 @@
 //! The trees that spans form by their parents, as nested sets: a span's interval lies within its ancestors'.
 
-use crate::columns::{ORPHAN, ROOT, TraceRow};
+use crate::columns::{ORPHAN, ROOT};
 
 /// What hangs on what, for all rows of a batch.
 pub(crate) struct Tree {
@@ -15,9 +15,8 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// The trees of a batch. Orphans of a trace that goes on in other batches count as roots, since their root may be
-    /// there; in other traces nothing hangs on a root that is missing.
-    pub(crate) fn new(parents: &[u32], ordinals: &[u32], traces: &[TraceRow]) -> Self {
+    /// The trees of a batch of so many traces. Nothing hangs on a root that is missing.
+    pub(crate) fn new(parents: &[u32], ordinals: &[u32], traces: usize) -> Self {
         let (children, starts) = children(parents);
         let mut tree = Self {
             parents: parents.to_vec(),
@@ -25,11 +24,9 @@ impl Tree {
             starts,
             intervals: vec![(0, 0); parents.len()],
         };
-        let mut next = vec![1; traces.len()];
+        let mut next = vec![1; traces];
         for (row, (parent, ordinal)) in parents.iter().zip(ordinals).enumerate() {
-            let continued = traces.get(*ordinal as usize).is_some_and(|trace| trace.continued);
-            let is_top = *parent == ROOT || (*parent == ORPHAN && continued);
-            if let (true, Some(next)) = (is_top, next.get_mut(*ordinal as usize)) {
+            if let (ROOT, Some(next)) = (*parent, next.get_mut(*ordinal as usize)) {
                 tree.number(row as u32, next);
             }
         }
@@ -144,15 +141,8 @@ fn children(parents: &[u32]) -> (Vec<u32>, Vec<u32>) {
 mod tests {
     use super::*;
 
-    fn tree(parents: &[u32], continued: bool) -> Tree {
-        let trace = TraceRow {
-            trace_id: [1; 16],
-            start_ns: 0,
-            end_ns: 0,
-            root: None,
-            continued,
-        };
-        Tree::new(parents, &vec![0; parents.len()], &[trace])
+    fn tree(parents: &[u32]) -> Tree {
+        Tree::new(parents, &vec![0; parents.len()], 1)
     }
 
     fn intervals(tree: &Tree) -> Vec<(i64, i64)> {
@@ -163,7 +153,7 @@ mod tests {
 
     #[test]
     fn children_lie_within_their_parents() {
-        let tree = tree(&[1, ROOT, 1, 0], false);
+        let tree = tree(&[1, ROOT, 1, 0]);
         assert_eq!(intervals(&tree), [(2, 5), (1, 8), (6, 7), (3, 4)]);
         assert_eq!([0, 1, 2, 3].map(|row| tree.child_count(row)), [1, 2, 0, 0]);
         assert_eq!([0, 1, 2, 3].map(|row| tree.parent_number(row)), [1, -1, 1, 2]);
@@ -171,14 +161,7 @@ mod tests {
 
     #[test]
     fn orphans_and_circles_hang_on_nothing() {
-        assert_eq!(intervals(&tree(&[ORPHAN, 0, 2, 4, 3], false)), [(0, 0); 5]);
-    }
-
-    #[test]
-    fn orphans_of_a_trace_that_goes_on_count_as_roots() {
-        let tree = tree(&[ORPHAN, 0], true);
-        assert_eq!(intervals(&tree), [(1, 4), (2, 3)]);
-        assert_eq!(tree.parent_number(0), 0);
+        assert_eq!(intervals(&tree(&[ORPHAN, 0, 2, 4, 3])), [(0, 0); 5]);
     }
 
     #[test]
@@ -186,6 +169,6 @@ mod tests {
         let parents: Vec<u32> = (0..100_000u32)
             .map(|row| row.checked_sub(1).unwrap_or(ROOT))
             .collect();
-        assert_eq!(tree(&parents, false).right(0), 200_000);
+        assert_eq!(tree(&parents).right(0), 200_000);
     }
 }

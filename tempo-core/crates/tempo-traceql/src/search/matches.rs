@@ -1,16 +1,27 @@
-//! The matches of several batches, joined by trace.
+//! What several batches gave, joined by trace.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::{SearchOptions, SpansetMatch, TraceMatch};
+use super::{Candidate, Found, SearchOptions, SpansetMatch, TraceMatch};
 
-/// The newest traces found so far. Memory is bounded by the limit.
+/// The newest traces found so far. The limit bounds how many match; candidates are at most as many as batches have traces
+/// that are as new.
 #[derive(Debug, Clone)]
 pub struct Matches {
     options: SearchOptions,
     /// Newest first.
-    traces: Vec<TraceMatch>,
+    traces: Vec<Matched>,
+    candidates: Vec<(Candidate, u32)>,
+}
+
+/// A trace that matches in some batches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matched {
+    /// What they tell of it.
+    pub trace: TraceMatch,
+    /// The numbers of the batches. When there are several, none has seen the whole trace.
+    pub batches: Vec<u32>,
 }
 
 impl Matches {
@@ -19,29 +30,42 @@ impl Matches {
         Self {
             options,
             traces: Vec::new(),
+            candidates: Vec::new(),
         }
     }
 
-    /// Adds what a batch gave. Parts of one trace are joined: their spansets with the same groups are united by span
-    /// id, and aggregates stay those of the first part, since no part sees the others' spans.
-    pub fn add(&mut self, found: Vec<TraceMatch>) {
+    /// Adds what batch number `batch` gave. Parts of one trace are joined: their spansets with the same groups are united
+    /// by span id, and aggregates stay those of the first part, since no part sees the others' spans.
+    pub fn add(&mut self, batch: u32, found: Found) {
         let mut places: HashMap<[u8; 16], usize> = self
             .traces
             .iter()
             .zip(0..)
-            .map(|(trace, place)| (trace.trace_id, place))
+            .map(|(matched, place)| (matched.trace.trace_id, place))
             .collect();
-        for trace in found {
+        for trace in found.matches {
             let place = *places.entry(trace.trace_id).or_insert(self.traces.len());
             match self.traces.get_mut(place) {
-                Some(known) => join(known, trace, self.options.spans_per_spanset),
-                None => self.traces.push(trace),
+                Some(known) => {
+                    join(&mut known.trace, trace, self.options.spans_per_spanset);
+                    known.batches.push(batch);
+                }
+                None => self.traces.push(Matched {
+                    trace,
+                    batches: vec![batch],
+                }),
             }
         }
         self.traces
-            .sort_by_key(|trace| (Reverse(trace.start_ns), trace.trace_id));
+            .sort_by_key(|matched| (Reverse(matched.trace.start_ns), matched.trace.trace_id));
         if self.options.limit > 0 {
             self.traces.truncate(self.options.limit);
+        }
+        self.candidates
+            .extend(found.candidates.into_iter().map(|candidate| (candidate, batch)));
+        if let Some(floor) = self.floor_ns() {
+            self.candidates
+                .retain(|(candidate, _)| candidate.start_ns >= floor);
         }
     }
 
@@ -49,17 +73,26 @@ impl Matches {
     /// adds no newer trace, so that a caller who goes through batches newest first may stop there.
     pub fn floor_ns(&self) -> Option<u64> {
         let full = self.options.limit > 0 && self.traces.len() >= self.options.limit;
-        self.traces.last().filter(|_| full).map(|trace| trace.start_ns)
+        self.traces
+            .last()
+            .filter(|_| full)
+            .map(|matched| matched.trace.start_ns)
     }
 
     /// The traces so far, newest first.
-    pub fn traces(&self) -> &[TraceMatch] {
-        &self.traces
+    pub fn traces(&self) -> Vec<&TraceMatch> {
+        self.traces.iter().map(|matched| &matched.trace).collect()
     }
 
     /// The traces, newest first.
     pub fn into_traces(self) -> Vec<TraceMatch> {
-        self.traces
+        self.traces.into_iter().map(|matched| matched.trace).collect()
+    }
+
+    /// The traces, newest first, and the candidates that are not older, each with the number of its batch; one of those
+    /// may be among the traces, or come several times.
+    pub fn into_parts(self) -> (Vec<Matched>, Vec<(Candidate, u32)>) {
+        (self.traces, self.candidates)
     }
 }
 
@@ -130,6 +163,13 @@ mod tests {
         }
     }
 
+    fn found(matches: Vec<TraceMatch>) -> Found {
+        Found {
+            matches,
+            candidates: Vec::new(),
+        }
+    }
+
     fn matches(limit: usize) -> Matches {
         Matches::new(SearchOptions {
             limit,
@@ -145,11 +185,19 @@ mod tests {
             name: "root".into(),
             service: "shop".into(),
         });
-        matches.add(vec![trace(1, 9, &[1, 2])]);
-        matches.add(vec![root]);
-        let [joined] = matches.traces() else {
+        matches.add(0, found(vec![trace(1, 9, &[1, 2])]));
+        matches.add(3, found(vec![root]));
+        let (traces, _) = matches.into_parts();
+        let [
+            Matched {
+                trace: joined,
+                batches,
+            },
+        ] = traces.as_slice()
+        else {
             panic!("one trace")
         };
+        assert_eq!(batches, &[0, 3]);
         assert_eq!((joined.start_ns, joined.end_ns), (5, 10));
         assert_eq!(joined.root.as_ref().map(|root| &*root.name), Some("root"));
         assert_eq!(joined.services["shop"], ServiceStats { spans: 4, errors: 2 });
@@ -164,11 +212,31 @@ mod tests {
     #[test]
     fn the_newest_are_kept() {
         let mut matches = matches(2);
-        matches.add(vec![trace(1, 10, &[1])]);
+        matches.add(0, found(vec![trace(1, 10, &[1])]));
         assert_eq!(matches.floor_ns(), None);
-        matches.add(vec![trace(2, 30, &[1]), trace(3, 20, &[1])]);
+        matches.add(1, found(vec![trace(2, 30, &[1]), trace(3, 20, &[1])]));
         assert_eq!(matches.floor_ns(), Some(20));
         let starts: Vec<u64> = matches.into_traces().iter().map(|trace| trace.start_ns).collect();
         assert_eq!(starts, [30, 20]);
+    }
+
+    #[test]
+    fn candidates_older_than_all_that_is_asked_for_are_dropped() {
+        let candidate = |start_ns| Candidate {
+            start_ns,
+            end_ns: 30,
+            trace_id: [9; 16],
+        };
+        let mut matches = matches(1);
+        let candidates = vec![candidate(5), candidate(20)];
+        matches.add(
+            0,
+            Found {
+                matches: Vec::new(),
+                candidates,
+            },
+        );
+        matches.add(1, found(vec![trace(1, 10, &[1])]));
+        assert_eq!(matches.into_parts().1, [(candidate(20), 0)]);
     }
 }

@@ -136,15 +136,27 @@ impl Files {
         Ok(bytes.unwrap_or_default())
     }
 
-    /// The places of a trace.
-    pub(super) async fn find(&self, id: TraceId) -> Result<Vec<FoundTrace>, ReadError> {
+    /// The places of traces, but for those in row group `except`.
+    pub(super) async fn find(
+        &self,
+        ids: &[TraceId],
+        except: Option<usize>,
+    ) -> Result<Vec<FoundTrace>, ReadError> {
         let mut found = Vec::new();
-        if !self.meta.may_hold(id) {
+        let mut ids: Vec<TraceId> = ids.iter().copied().filter(|id| self.meta.may_hold(*id)).collect();
+        ids.sort_unstable();
+        if ids.is_empty() {
             return Ok(found);
         }
-        for row_group in self.traces().await?.row_groups_with(id) {
+        let traces = self.traces().await?;
+        let row_groups = (0..traces.row_groups()).filter(|number| Some(*number) != except);
+        for row_group in row_groups {
+            let held = traces.may_hold(row_group, &ids);
+            if held.is_empty() {
+                continue;
+            }
             let table = self.trace_table(row_group).await?;
-            found.extend(table.find(id).map(|(ordinal, row)| FoundTrace {
+            found.extend(table.find(&held).map(|(ordinal, row)| FoundTrace {
                 row_group,
                 ordinal,
                 row: row.clone(),

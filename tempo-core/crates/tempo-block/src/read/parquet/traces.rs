@@ -77,14 +77,17 @@ impl TracesFile {
         self.metadata.metadata().memory_size() + self.filter_bytes
     }
 
-    /// The row groups that may hold a trace.
-    pub(super) fn row_groups_with(&self, id: TraceId) -> Vec<usize> {
-        let may_hold = |filter: &Option<Sbbf>| filter.as_ref().is_none_or(|filter| filter.check(&id.0[..]));
-        let numbered = self.filters.iter().enumerate();
-        numbered
-            .filter(|(_, filter)| may_hold(filter))
-            .map(|(number, _)| number)
-            .collect()
+    /// How many row groups there are.
+    pub(super) fn row_groups(&self) -> usize {
+        self.filters.len()
+    }
+
+    /// Those of some traces that a row group may hold.
+    pub(super) fn may_hold(&self, row_group: usize, ids: &[TraceId]) -> Vec<TraceId> {
+        match self.filter(row_group) {
+            None => ids.to_vec(),
+            Some(filter) => ids.iter().copied().filter(|id| filter.check(&id.0[..])).collect(),
+        }
     }
 
     /// The filter of a row group; `None` lets every trace pass.
@@ -186,9 +189,10 @@ impl TraceTable {
         self.0.into()
     }
 
-    /// Ordinal and row of a trace.
-    pub(super) fn find(&self, id: TraceId) -> impl Iterator<Item = (u32, &TraceRow)> {
-        (0..).zip(&self.0).filter(move |(_, row)| row.trace_id == id.0)
+    /// Ordinals and rows of traces, whose ids are ascending.
+    pub(super) fn find(&self, ids: &[TraceId]) -> impl Iterator<Item = (u32, &TraceRow)> {
+        let is_wanted = |row: &TraceRow| ids.binary_search(&TraceId(row.trace_id)).is_ok();
+        (0..).zip(&self.0).filter(move |(_, row)| is_wanted(row))
     }
 }
 
