@@ -10,10 +10,11 @@ use tokio::process::{Child, Command};
 
 use crate::api::{Api, eventually};
 use crate::binaries::binary;
-use crate::minio::{Minio, free_port};
+use crate::minio::Minio;
+use crate::ports::reserve_port;
 use crate::standalone::signal;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A running engine.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl Engine {
     /// Starts an engine with this `storage.trace` (a flow mapping of YAML; the WAL's folder is added).
     async fn start(storage: &str) -> Result<Self> {
         let data = tempfile::tempdir().context("make a data folder")?;
-        let (http, grpc, otlp) = (free_port()?, free_port()?, free_port()?);
+        let (http, grpc, otlp) = (reserve_port()?, reserve_port()?, reserve_port()?);
         let storage = storage.replacen(
             '{',
             &format!("{{wal: {{path: {}}}, ", data.path().join("wal").display()),
@@ -50,7 +51,7 @@ impl Engine {
              distributor: {{receivers: {{otlp: {{protocols: {{grpc: {{endpoint: \"127.0.0.1:{otlp}\"}}}}}}}}}}\n\
              memberlist: {{bind_addr: [127.0.0.1], bind_port: {}}}\n\
              storage: {{trace: {storage}}}\n",
-            free_port()?,
+            reserve_port()?,
         );
         std::fs::write(data.path().join("tempo.yaml"), config).context("write the configuration")?;
         let mut engine = Self {

@@ -6,6 +6,7 @@ mod api;
 mod binaries;
 mod engine;
 mod minio;
+mod ports;
 mod python;
 mod standalone;
 

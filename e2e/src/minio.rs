@@ -1,8 +1,6 @@
 //! A real MinIO of its own port and data, stopped when dropped.
 
-use std::net::TcpListener;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -11,8 +9,9 @@ use tokio::process::{Child, Command};
 
 use crate::api::eventually;
 use crate::binaries::{binary, tool};
+use crate::ports::reserve_port;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A running MinIO.
 #[derive(Debug)]
@@ -35,10 +34,10 @@ impl Minio {
             return Ok(None);
         };
         let data = tempfile::tempdir().context("make MinIO's folder")?;
-        let address = format!("127.0.0.1:{}", free_port()?);
+        let address = format!("127.0.0.1:{}", reserve_port()?);
         let process = Command::new(program)
             .args(["server", "--quiet", "--address", &address])
-            .args(["--console-address", &format!("127.0.0.1:{}", free_port()?)])
+            .args(["--console-address", &format!("127.0.0.1:{}", reserve_port()?)])
             .arg(data.path())
             .env("MINIO_ROOT_USER", Self::ACCESS_KEY)
             .env("MINIO_ROOT_PASSWORD", Self::SECRET_KEY)
@@ -93,16 +92,4 @@ impl Minio {
     pub fn address(&self) -> &str {
         &self.address
     }
-}
-
-/// A port of loopback that is free now: above those that standalone takes, below those that Linux gives to outgoing
-/// connections, so that none of these takes it before it is bound.
-pub(crate) fn free_port() -> Result<u16> {
-    const PORTS: std::ops::Range<u16> = 32_001..32_768;
-    static GIVEN: AtomicU16 = AtomicU16::new(0);
-    let start = (std::process::id() % 200) as u16 * 3;
-    (0..PORTS.len())
-        .map(|_| PORTS.start + (start + GIVEN.fetch_add(1, Ordering::Relaxed)) % PORTS.len() as u16)
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .context("no port between 32001 and 32767 is free")
 }

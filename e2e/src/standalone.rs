@@ -1,9 +1,7 @@
 //! A `tempo-operator standalone` of its own ports and data, stopped when dropped.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -12,9 +10,10 @@ use tokio::process::{Child, Command};
 
 use crate::api::{Api, eventually};
 use crate::binaries::binary;
+use crate::ports;
 
 const PUBLISHED: [u16; 3] = [3200, 4317, 4318];
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A running standalone.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ impl Standalone {
     /// Starts the manifests at `manifests` on ports that are free, and waits until queries and OTLP are answered.
     pub async fn start(manifests: &Path) -> Result<Self> {
         let data = tempfile::tempdir().context("make a data folder")?;
-        let offset = free_offset()?;
+        let offset = reserve_offset()?;
         let log = std::fs::File::create(data.path().join("standalone.log")).context("make the log file")?;
         let process = Command::new(binary("tempo-operator")?)
             .arg("standalone")
@@ -183,18 +182,11 @@ fn has_words(process: &Path, words: &[&str]) -> bool {
     words.iter().all(|word| command.contains(word))
 }
 
-/// An offset at which every published port is free now. Another process may still take one before it is bound;
-/// standalone then says so.
-fn free_offset() -> Result<u16> {
-    // Tests of one process ask at the same moment: none gets an offset that another got.
-    static GIVEN: AtomicU16 = AtomicU16::new(0);
-    let start = 1000 + (std::process::id() % 200) as u16 * 200;
-    (0..40)
-        .map(|_| start.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed) * 500) % 14_000 + 1000)
-        .find(|offset| {
-            PUBLISHED
-                .iter()
-                .all(|port| TcpListener::bind(("127.0.0.1", port + offset)).is_ok())
-        })
-        .context("no offset with free ports found")
+/// An offset at which every published port is free, and that no other test is given. Offsets lie a hundred apart:
+/// standalone chooses its inner ports by its offset, those of neighbours beside each other.
+fn reserve_offset() -> Result<u16> {
+    const STEP: u16 = 100;
+    let published = |step: &u16| PUBLISHED.map(|port| port + step * STEP).to_vec();
+    let step = ports::first(10..150, published).context("no offset with free ports found")?;
+    Ok(step * STEP)
 }

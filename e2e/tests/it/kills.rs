@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::{Standalone, eventually, is_running, repository, send_traces};
 
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(5);
 const ROUNDS: usize = 6;
 const TRACES: usize = 100;
 const ALL: &str = r#"{ resource.service.name = "orders" }"#;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::{Api, Engine, Minio, Standalone, eventually, send_traces};
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(5);
 const ALL: &str = r#"{ resource.service.name = "orders" }"#;
 
 /// The ids of traces that the SDK sent, sorted; empty without an SDK.

@@ -8,7 +8,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use e2e::{Standalone, eventually, repository, send_traces};
 use serde_json::{Value, json};
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 #[tokio::test]
 async fn spans_sent_through_the_collector_come_back_unchanged() -> Result<()> {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::{Standalone, binary, eventually, repository};
 use tokio::process::Command;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(5);
 const INGESTER: &[&str] = &["-target=ingester"];
 
 #[tokio::test]

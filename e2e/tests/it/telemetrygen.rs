@@ -7,7 +7,7 @@ use e2e::{Standalone, eventually, repository, tool};
 use tokio::process::Command;
 
 const TRACES: usize = 50;
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 #[tokio::test]
 async fn what_telemetrygen_sends_is_found() -> Result<()> {

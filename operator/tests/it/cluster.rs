@@ -22,7 +22,7 @@ pub(crate) use self::space::{Space, documents, eventually};
 use crate::repository;
 
 /// How long anything may take, on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(10);
 /// Who applies things in the tests.
 const ADMIN_TOKEN: &str = "admin-token";
 /// Who the operator is.

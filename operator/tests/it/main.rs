@@ -17,6 +17,8 @@ mod leadership;
 mod lifecycle;
 mod matching;
 mod operator_cases;
+#[path = "../../../e2e/src/ports.rs"]
+mod ports;
 mod samples;
 mod samples_in_cluster;
 mod scale;

@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File},
-    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -13,6 +12,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use super::{ADMIN_TOKEN, OPERATOR_TOKEN, PATIENCE};
+use crate::ports::reserve_port;
 
 const CLUSTER_ADDRESSES: &str = "10.96.0.0/16";
 
@@ -33,8 +33,8 @@ impl Processes {
     /// Starts etcd and the API server, and waits until that is ready.
     pub(crate) async fn start(programs: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let etcd = free_port();
-        let port = free_port();
+        let etcd = reserve_port().unwrap();
+        let port = reserve_port().unwrap();
         let authority = write_files(folder.path(), port);
         let start = |name: &str, arguments: Vec<String>| start(programs, name, &arguments, folder.path());
         let children = vec![
@@ -97,11 +97,6 @@ impl Processes {
     }
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 fn start(programs: &Path, name: &str, arguments: &[String], folder: &Path) -> Child {
     let log = File::create(folder.join(format!("{name}.log"))).unwrap();
     Command::new("sh")
@@ -159,7 +154,7 @@ fn path(folder: &Path, name: &str) -> String {
 fn etcd_arguments(folder: &Path, port: u16) -> Vec<String> {
     let (client, peer) = (
         format!("http://127.0.0.1:{port}"),
-        format!("http://127.0.0.1:{}", free_port()),
+        format!("http://127.0.0.1:{}", reserve_port().unwrap()),
     );
     vec![
         format!("--data-dir={}", path(folder, "etcd")),
