@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use tempo_runtime::telemetry::{self, LogFormat};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
 use crate::config::{self, Config, Kind};
 use crate::service::Service;
@@ -100,24 +101,80 @@ async fn run(arguments: Run) -> Result<(), String> {
         LogFormat::Logfmt
     };
     telemetry::init(&told.log_level, format).map_err(|error| error.to_string())?;
-    let stopping = |kind| signal(kind).map_err(|error| format!("wait for signals: {error}"));
-    let (mut terminate, mut interrupt) = (
-        stopping(SignalKind::terminate())?,
-        stopping(SignalKind::interrupt())?,
-    );
-    let service = Service::start(&config).await.map_err(|error| error.to_string())?;
+    let listen = |kind| signal(kind).map_err(|error| format!("wait for signals: {error}"));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let mut hangup = listen(SignalKind::hangup())?;
+    let mut running = Running::start(config, Duration::from_secs(arguments.drain_timeout)).await?;
     tracing::info!("everything is ready");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => running = running.reload(&arguments.files).await?,
+        }
     }
     tracing::info!("stopping: no more spans are taken, what waits is sent");
-    if service.stop(Duration::from_secs(arguments.drain_timeout)).await {
+    if running.stop().await {
         Ok(())
     } else {
         Err(format!(
             "not everything was sent within {} seconds; the rest is lost",
             arguments.drain_timeout
         ))
+    }
+}
+
+/// A service, and those before it that still send on what they took.
+struct Running {
+    config: Config,
+    service: Service,
+    drain_timeout: Duration,
+    earlier: JoinSet<bool>,
+}
+
+impl Running {
+    async fn start(config: Config, drain_timeout: Duration) -> Result<Self, String> {
+        let service = Service::start(&config).await.map_err(|error| error.to_string())?;
+        Ok(Self {
+            config,
+            service,
+            drain_timeout,
+            earlier: JoinSet::new(),
+        })
+    }
+
+    /// Puts a service with the files as they are now in the place of this one. One that is no good changes nothing.
+    async fn reload(mut self, files: &[String]) -> Result<Self, String> {
+        let config = match load(files) {
+            Ok(config) => config,
+            Err(error) => {
+                tracing::error!(error, "the new configuration is not used; what ran goes on");
+                return Ok(self);
+            }
+        };
+        self.service.release(self.drain_timeout).await;
+        let (started, config) = match Service::start(&config).await {
+            Ok(service) => (Ok(service), config),
+            Err(error) => {
+                tracing::error!(%error, "the new configuration cannot be used; the earlier one is");
+                (Service::start(&self.config).await, self.config)
+            }
+        };
+        let service = started.map_err(|error| error.to_string())?;
+        let (earlier, deadline) = (self.service, self.drain_timeout);
+        self.earlier.spawn(async move { earlier.drain(deadline).await });
+        tracing::info!("the configuration was read again");
+        Ok(Self {
+            config,
+            service,
+            drain_timeout: deadline,
+            earlier: self.earlier,
+        })
+    }
+
+    /// Stops all services; whether everything was sent.
+    async fn stop(self) -> bool {
+        let (own, earlier) = tokio::join!(self.service.stop(self.drain_timeout), self.earlier.join_all());
+        own && earlier.into_iter().all(|drained| drained)
     }
 }

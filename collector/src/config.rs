@@ -5,6 +5,7 @@
 pub mod expand;
 mod id;
 mod service;
+mod telemetry;
 pub mod values;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,8 @@ use serde::de::DeserializeOwned;
 use serde_yaml::{Mapping, Value};
 
 pub use self::id::{ComponentId, Kind};
-pub use self::service::{Pipeline, ServiceSettings, Telemetry};
+pub use self::service::{Pipeline, ServiceSettings};
+pub use self::telemetry::Telemetry;
 use crate::exporter::ExporterSettings;
 use crate::health::HealthSettings;
 use crate::processor::ProcessorSettings;

@@ -30,6 +30,9 @@ use crate::receiver::{self, Counted, ReceiverError};
 /// Clients get a third of the time that stopping may take.
 const CLIENTS_PART_OF_DEADLINE: u32 = 3;
 
+/// How long what was started may take to stop when the rest cannot start.
+const UNDOING: Duration = Duration::from_secs(3);
+
 /// A service that cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -67,22 +70,19 @@ impl Service {
     /// Starts everything that the configuration names. Must be called within a Tokio runtime.
     pub async fn start(config: &Config) -> Result<Self, ServiceError> {
         let mut builder = Builder::new(config);
-        builder.extensions().await?;
-        builder.exporters()?;
-        let entries = builder.pipelines();
-        builder.receivers(entries).await?;
-        // A pipeline was built from its end.
-        let mut stages: Vec<_> = builder.processors.into_iter().rev().collect();
-        stages.push(builder.exporters_shutdown);
-        builder.health.set(true);
-        Ok(Self {
-            health: builder.health,
-            metrics: builder.metrics,
-            receivers: builder.receivers,
-            stages,
-            extensions: builder.extensions_shutdown,
-            addresses: builder.addresses,
-        })
+        let built = builder.build().await;
+        let service = builder.finish();
+        match built {
+            Ok(()) => {
+                service.health.set(true);
+                Ok(service)
+            }
+            Err(error) => {
+                service.release(UNDOING).await;
+                service.drain(UNDOING).await;
+                Err(error)
+            }
+        }
     }
 
     /// Where things listen, by name: `receivers::otlp::OTLP/gRPC`, `extensions::health_check`, `metrics`.
@@ -99,6 +99,20 @@ impl Service {
     ///
     /// Clients that do not let go are cut off after a part of the deadline, so that queues have the rest of it.
     pub async fn stop(self, deadline: Duration) -> bool {
+        self.close(deadline).await;
+        self.drain(deadline).await
+    }
+
+    /// Closes every door for another service that is to listen there; [`Service::drain`] sends on what is there.
+    pub async fn release(&self, deadline: Duration) {
+        self.extensions.trigger();
+        self.close(deadline).await;
+        let patience = deadline / CLIENTS_PART_OF_DEADLINE;
+        // Who reads an answer for longer is not waited for: the socket is free anyway.
+        let _ = tokio::time::timeout(patience, self.extensions.finished()).await;
+    }
+
+    async fn close(&self, deadline: Duration) {
         self.health.set(false);
         self.receivers.trigger();
         let patience = deadline / CLIENTS_PART_OF_DEADLINE;
@@ -110,6 +124,12 @@ impl Service {
                 "clients hold on to their connections; what was taken is sent without waiting for them"
             );
         }
+    }
+
+    /// Sends on what is there, in a service whose doors are closed. After most of `deadline` what is still there is
+    /// lost: `false`.
+    pub async fn drain(self, deadline: Duration) -> bool {
+        let patience = deadline / CLIENTS_PART_OF_DEADLINE;
         let drained = tokio::time::timeout(deadline.saturating_sub(patience), async {
             for stage in &self.stages {
                 stage.trigger();
@@ -146,6 +166,28 @@ impl<'a> Builder<'a> {
             exporters_shutdown: Shutdown::new(),
             extensions_shutdown: Shutdown::new(),
             addresses: BTreeMap::new(),
+        }
+    }
+
+    async fn build(&mut self) -> Result<(), ServiceError> {
+        self.extensions().await?;
+        self.exporters()?;
+        let entries = self.pipelines();
+        self.receivers(entries).await
+    }
+
+    /// What was built so far.
+    fn finish(self) -> Service {
+        // A pipeline was built from its end.
+        let mut stages: Vec<_> = self.processors.into_iter().rev().collect();
+        stages.push(self.exporters_shutdown);
+        Service {
+            health: self.health,
+            metrics: self.metrics,
+            receivers: self.receivers,
+            stages,
+            extensions: self.extensions_shutdown,
+            addresses: self.addresses,
         }
     }
 

@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_yaml::Value;
 
+use super::telemetry::{RawTelemetry, Telemetry};
 use super::{ComponentId, Config, Kind, Problems};
-
-/// Where metrics are served unless the configuration says otherwise.
-const DEFAULT_METRICS_ADDRESS: &str = "localhost:8888";
 
 /// The `service` section.
 #[derive(Debug, Clone, Default)]
@@ -32,30 +30,6 @@ pub struct Pipeline {
     pub exporters: Vec<ComponentId>,
 }
 
-/// What the process tells about itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Telemetry {
-    /// `debug`, `info`, `warn` or `error`.
-    pub log_level: String,
-    /// Whether logs are JSON.
-    pub json_logs: bool,
-    /// Where Prometheus finds metrics; `None` serves none.
-    pub metrics_address: Option<String>,
-    /// Whether the address was asked for: then it must be free, else a taken one is passed over.
-    pub metrics_address_is_explicit: bool,
-}
-
-impl Default for Telemetry {
-    fn default() -> Self {
-        Self {
-            log_level: "info".to_owned(),
-            json_logs: false,
-            metrics_address: Some(DEFAULT_METRICS_ADDRESS.to_owned()),
-            metrics_address_is_explicit: false,
-        }
-    }
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawService {
@@ -70,91 +44,6 @@ struct RawPipeline {
     receivers: Option<Vec<String>>,
     processors: Option<Vec<String>>,
     exporters: Option<Vec<String>>,
-}
-
-/// Keys of the telemetry of the process that are not listed are upstream's and change nothing here.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawTelemetry {
-    logs: Option<RawLogs>,
-    metrics: Option<RawMetrics>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawLogs {
-    level: Option<String>,
-    encoding: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawMetrics {
-    level: Option<String>,
-    address: Option<String>,
-    readers: Option<Vec<RawReader>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawReader {
-    pull: Option<RawPull>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawPull {
-    exporter: RawPullExporter,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawPullExporter {
-    prometheus: Option<RawPrometheus>,
-}
-
-#[derive(Debug, Deserialize)]
-struct RawPrometheus {
-    #[serde(default)]
-    host: Option<String>,
-    port: u16,
-}
-
-impl RawTelemetry {
-    fn checked(self) -> Telemetry {
-        let logs = self.logs.unwrap_or_default();
-        let metrics = self.metrics.unwrap_or_default();
-        let off = metrics.level.as_deref() == Some("none");
-        let address = metrics.address();
-        let defaults = Telemetry::default();
-        Telemetry {
-            log_level: logs
-                .level
-                .map_or(defaults.log_level, |level| level.to_lowercase()),
-            json_logs: logs.encoding.as_deref() == Some("json"),
-            metrics_address_is_explicit: address.is_some(),
-            metrics_address: if off {
-                None
-            } else {
-                address.or(defaults.metrics_address)
-            },
-        }
-    }
-}
-
-impl RawMetrics {
-    fn address(&self) -> Option<String> {
-        let mut readers = self.readers.iter().flatten();
-        let prometheus = readers.find_map(|reader| reader.pull.as_ref()?.exporter.prometheus.as_ref());
-        match prometheus {
-            Some(reader) => Some(format!(
-                "{}:{}",
-                reader.host.as_deref().unwrap_or("localhost"),
-                reader.port
-            )),
-            None => self.address.clone(),
-        }
-    }
 }
 
 impl Problems {
@@ -175,6 +64,11 @@ impl Problems {
                 "there is no pipeline; add one called traces",
             );
         }
+        let telemetry = raw.telemetry.unwrap_or_default().checked();
+        let telemetry = telemetry.unwrap_or_else(|problem| {
+            self.0.push(problem);
+            Telemetry::default()
+        });
         ServiceSettings {
             extensions: self.ids(
                 Kind::Extension,
@@ -182,7 +76,7 @@ impl Problems {
                 raw.extensions.unwrap_or_default(),
             ),
             pipelines,
-            telemetry: raw.telemetry.unwrap_or_default().checked(),
+            telemetry,
         }
     }
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use prost::Message;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Identity, StatusCode, Url};
 use tempo_model::proto::trace::ExportTraceServiceResponse;
 use tempo_receiver::ErrorKind;
@@ -28,6 +29,11 @@ pub(super) struct HttpSender {
 
 /// Checks what does not need files or the network.
 pub(super) fn check(settings: &OtlpSettings) -> Result<(), String> {
+    if settings.tls.server_name_override.is_some() {
+        return Err(
+            "tls.server_name_override is of otlp_grpc; use the name in the certificate here".to_owned(),
+        );
+    }
     url(settings).map(drop)
 }
 
@@ -50,7 +56,10 @@ impl HttpSender {
             endpoint: settings.endpoint.clone(),
             reason,
         };
-        let mut builder = Client::builder().timeout(settings.timeout.unwrap_or(DEFAULT_TIMEOUT));
+        // What is sent elsewhere may be answered with 200 by whoever took it for a question.
+        let mut builder = Client::builder()
+            .timeout(settings.timeout.unwrap_or(DEFAULT_TIMEOUT))
+            .redirect(Policy::none());
         if let Some(path) = &settings.tls.ca_file {
             let pem = read_file("CA file", path)?;
             let roots = Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?;
@@ -194,5 +203,9 @@ mod tests {
         assert_eq!(url(&settings).unwrap().as_str(), "http://tempo:4318/otlp");
         settings.traces_endpoint = "tempo:4318".to_owned();
         assert!(url(&settings).is_err());
+        settings.traces_endpoint.clear();
+        assert_eq!(check(&settings), Ok(()));
+        settings.tls.server_name_override = Some("tempo".to_owned());
+        assert!(check(&settings).is_err());
     }
 }

@@ -119,7 +119,59 @@ pub(super) async fn send(
 
 #[cfg(test)]
 mod tests {
+    use parking_lot::Mutex;
+
     use super::*;
+
+    /// Refuses with these delays, one after the other, and then takes what it is given; notes when it was asked.
+    struct Asking {
+        delays: Mutex<Vec<Option<Duration>>>,
+        asked: Mutex<Vec<Instant>>,
+    }
+
+    #[async_trait::async_trait]
+    impl Sender for Asking {
+        async fn send(&self, _: Bytes) -> Result<Sent, SendError> {
+            self.asked.lock().push(Instant::now());
+            match self.delays.lock().pop() {
+                Some(delay) => Err(SendError::retryable("not now", delay)),
+                None => Ok(Sent::default()),
+            }
+        }
+    }
+
+    /// The pauses, in seconds, between requests to a server that asks for `delays`, and whether it took them.
+    async fn pauses(settings: &RetrySettings, delays: &[Option<u64>]) -> (Vec<u64>, bool) {
+        let delays = delays.iter().rev().map(|delay| delay.map(Duration::from_secs));
+        let server = Asking {
+            delays: Mutex::new(delays.collect()),
+            asked: Mutex::default(),
+        };
+        let was_taken = send(&server, settings, Bytes::new()).await.is_ok();
+        let asked = server.asked.into_inner();
+        let between = asked.windows(2).map(|pair| (pair[1] - pair[0]).as_secs());
+        (between.collect(), was_taken)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_may_ask_for_longer_pauses_and_not_for_shorter_ones() {
+        let mut settings = RetrySettings {
+            randomization_factor: 0.0,
+            multiplier: 2.0,
+            ..RetrySettings::default()
+        };
+        let delays = [None, Some(60), Some(1), None];
+        assert_eq!(pauses(&settings, &delays).await, (vec![5, 60, 20, 30], true));
+        // Not after all that time, and not after a day.
+        assert_eq!(
+            pauses(&settings, &[Some(200), Some(200)]).await,
+            (vec![200], false)
+        );
+        settings.max_elapsed_time = Duration::ZERO;
+        assert_eq!(pauses(&settings, &[Some(86_400)]).await, (vec![3600], true));
+        settings.enabled = false;
+        assert_eq!(pauses(&settings, &[None]).await, (vec![], false));
+    }
 
     #[test]
     fn pauses_grow_up_to_the_longest_however_long_that_is() {

@@ -30,6 +30,13 @@ fn a_usual_configuration_is_taken() {
     let config = configuration(GOOD).unwrap();
     assert_eq!(config.service.pipelines.len(), 2);
     assert_eq!(config.service.telemetry.log_level, "warn");
+    let upstream = GOOD.replacen(
+        "{level: detailed}",
+        "{level: normal, views: [], readers: [{periodic: {interval: 1}}, {pull: {exporter: {prometheus: {host: 0.0.0.0, port: 8889, without_units: true}}}}]}",
+        1,
+    );
+    let telemetry = configuration(&upstream).unwrap().service.telemetry;
+    assert_eq!(telemetry.metrics_address.as_deref(), Some("0.0.0.0:8889"));
 }
 
 /// What is written instead of what, and what is said about it.
@@ -138,6 +145,21 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "    traces/log",
         "    metrics",
         "service::pipelines::metrics: 'metrics' is not supported",
+    ),
+    (
+        "level: warn",
+        "level: loud",
+        "service::telemetry::logs::level: unknown variant `loud`",
+    ),
+    (
+        "level: detailed",
+        "address: nowhere",
+        "service::telemetry::metrics::address: 'nowhere' is not host:port",
+    ),
+    (
+        "level: detailed",
+        "levels: detailed",
+        "service::telemetry::metrics::levels: unknown field `levels`",
     ),
     (
         "exporters: [debug]",

@@ -11,7 +11,10 @@ mod configuration;
 mod delivery;
 #[path = "../../../tempo-core/crates/tempo-model/tests/it/edits.rs"]
 mod edits;
+mod failures;
 mod fuzz;
+#[path = "../../../e2e/src/ports.rs"]
+mod ports;
 mod process;
 mod support;
 mod telemetry;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -65,6 +66,8 @@ pub(crate) struct Backend {
     pub(crate) batches: Mutex<Vec<TraceBatch>>,
     /// While set, everything is answered so.
     pub(crate) refuses: Mutex<Option<ConsumeError>>,
+    /// How often it did.
+    pub(crate) refused: AtomicUsize,
     /// While held by a test, answers wait.
     pub(crate) gate: tokio::sync::Mutex<()>,
 }
@@ -97,6 +100,7 @@ impl TraceConsumer for Backend {
     async fn consume(&self, batch: TraceBatch) -> Result<(), ConsumeError> {
         let _gate = self.gate.lock().await;
         if let Some(error) = self.refuses.lock().clone() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(error);
         }
         self.batches.lock().push(batch);
