@@ -111,6 +111,8 @@ pub struct App {
 impl App {
     /// Starts what `target` plays. Returns when all of it runs, however long the store takes to answer.
     pub async fn start(environment: Environment, config: Config, target: Target) -> Result<Self, StartError> {
+        // Before anything is hashed that came from outside.
+        tempo_block::head::seed_hashes(environment.random.next_u64());
         let config = Arc::new(config);
         let opened = tempo_block::store::open(&store::settings(&config.storage.trace))?;
         let base = Base::new(environment, config, target);

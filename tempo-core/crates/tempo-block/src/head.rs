@@ -31,6 +31,7 @@ use tempo_model::view::{self, ResourceSpansView, ScopeSpansView};
 use tempo_model::wire::WireError;
 
 use attributes::Limit;
+pub use intern::seed_hashes;
 use owner::{Numbers, Owner};
 use segment::{Place, Scratch, Segment};
 pub use snapshot::HeadSnapshot;

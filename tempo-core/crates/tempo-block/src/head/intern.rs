@@ -1,9 +1,10 @@
 //! Byte strings by code: each distinct one is kept once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempo_traceql::columns::Dictionary;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::schema::value::text_of;
 
@@ -63,11 +64,22 @@ impl Dictionary for Words {
     }
 }
 
+/// What the hashes of new interners are seeded with.
+static SEED: AtomicU64 = AtomicU64::new(0);
+
+/// Seeds the hashes of words, for the whole process: whoever sends spans must not be able to choose words that have one
+/// hash, which would make each look-up as slow as there are words. To be called once with a random number; codes and all
+/// that is made of them are the same for every seed.
+pub fn seed_hashes(seed: u64) {
+    SEED.store(seed, Ordering::Relaxed);
+}
+
 /// Gives codes to byte strings: an open-addressed table over [`Words`].
 ///
 /// The words are shared with published copies; the first new word after a publication copies them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Interner {
+    seed: u64,
     words: Arc<Words>,
     /// The hash of each word.
     hashes: Vec<u32>,
@@ -76,7 +88,23 @@ pub(crate) struct Interner {
     last: u32,
 }
 
+impl Default for Interner {
+    fn default() -> Self {
+        Self::seeded(SEED.load(Ordering::Relaxed))
+    }
+}
+
 impl Interner {
+    fn seeded(seed: u64) -> Self {
+        Self {
+            seed,
+            words: Arc::default(),
+            hashes: Vec::new(),
+            table: Vec::new(),
+            last: 0,
+        }
+    }
+
     /// The words so far.
     pub(crate) fn words(&self) -> &Arc<Words> {
         &self.words
@@ -111,7 +139,7 @@ impl Interner {
         if self.words.bytes(self.last) == Some(bytes) {
             return Ok(self.last);
         }
-        let hash = xxh3_64(bytes) as u32;
+        let hash = xxh3_64_with_seed(bytes, self.seed) as u32;
         for slot in self.slots(hash) {
             match self.table.get(slot) {
                 None | Some(0) => break,
@@ -260,6 +288,32 @@ mod tests {
         }
         assert_eq!(interner.words().bytes(999), Some(&b"999"[..]));
         assert_eq!(interner.words().bytes(1000), None);
+    }
+
+    /// How far from its own place a word is at most.
+    fn longest_search(interner: &Interner) -> usize {
+        let distance = |(code, hash): (u32, &u32)| {
+            interner
+                .slots(*hash)
+                .position(|slot| interner.table[slot] == code + 1)
+        };
+        (0..)
+            .zip(&interner.hashes)
+            .filter_map(distance)
+            .max()
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn words_chosen_to_meet_in_one_place_do_not_when_the_seed_is_another() {
+        let words = (0_u64..).map(u64::to_le_bytes);
+        let chosen = words.filter(|word| xxh3_64_with_seed(word, 0).is_multiple_of(256));
+        let (mut known, mut secret) = (Interner::seeded(0), Interner::seeded(0x5eed));
+        for word in chosen.take(2000) {
+            assert_eq!(known.bytes(&word), secret.bytes(&word));
+        }
+        assert!(longest_search(&known) > 100, "{}", longest_search(&known));
+        assert!(longest_search(&secret) < 50, "{}", longest_search(&secret));
     }
 
     #[test]
