@@ -11,6 +11,7 @@
 
 mod arguments;
 mod duration;
+mod effect;
 mod expand;
 mod load;
 mod overrides;

@@ -1,6 +1,7 @@
 //! From text to configuration.
 
 use crate::arguments::Arguments;
+use crate::effect;
 use crate::expand::expand_environment;
 use crate::overrides::PerTenantOverrides;
 use crate::sections::Config;
@@ -53,6 +54,11 @@ pub fn load(
     })?;
     config.adopt_other_dialects();
     let config = apply_flags(config, arguments, &mut warnings)?;
+    let trees = (
+        serde_json::to_value(&config)?,
+        serde_json::to_value(Config::default())?,
+    );
+    warnings.extend(effect::without_effect(&trees.0, &trees.1));
     Ok(Loaded { config, warnings })
 }
 
@@ -139,6 +145,22 @@ mod tests {
         let loaded = load_text("querier: {search: {foo: 1}}\nserver: {http_listen_port: 80}").unwrap();
         assert_eq!(loaded.warnings, ["querier.search: not known here, ignored"]);
         assert_eq!(loaded.config.server.http_listen_port, 80);
+    }
+
+    #[test]
+    fn settings_that_change_nothing_are_warnings() {
+        let text = "server: {grpc_server_max_recv_msg_size: 4194304}\n\
+                    ingester: {lifecycler: {ring: {replication_factor: 1}}}\n\
+                    distributor: {receivers: {otlp: {protocols: {grpc: {tls: {min_version: '1.3'}}, http: {tls: }}}}}";
+        assert_eq!(
+            load_text(text).unwrap().warnings,
+            [
+                "server.grpc_server_max_recv_msg_size: has no effect; messages between roles may have 128 MiB",
+                "distributor.receivers.otlp.protocols.grpc.tls.min_version: has no effect; TLS 1.2 and 1.3 are offered",
+            ]
+        );
+        let text = "ingester: {lifecycler: {ring: {replication_factor: 3}}}";
+        assert!(load_text(text).unwrap().warnings[0].contains("replication is not built yet"));
     }
 
     #[test]
