@@ -1,5 +1,6 @@
 //! What an acknowledgement survives.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use tempo_core::load::shop::Shop;
@@ -49,6 +50,49 @@ async fn a_process_killed_under_load_loses_nothing_that_it_acknowledged() {
         sending.abort();
         assert_all_found(folder.path(), &acknowledged).await;
     }
+}
+
+#[tokio::test]
+async fn a_bit_that_flips_in_the_log_costs_one_record_and_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine_in(folder.path()).await;
+    let mut shop = Shop::new(13);
+    let mut sent = Vec::new();
+    for _ in 0..3 {
+        let (request, ids) = traces(&mut shop, 4);
+        client(&engine).await.export(request).await.unwrap();
+        sent.push(ids);
+    }
+    engine.kill().await.unwrap();
+    let wal = folder.path().join("wal");
+    let of_kind = |kind: &str| {
+        let files = std::fs::read_dir(&wal)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        files
+            .filter(|path| path.extension().is_some_and(|end| end == kind))
+            .collect::<Vec<_>>()
+    };
+    let [segment] = of_kind("wal").try_into().expect("one segment");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(&segment, bytes).unwrap();
+
+    let mut engine = engine_in(folder.path()).await;
+    let kept: BTreeSet<String> = [&sent[0], &sent[2]].into_iter().flatten().cloned().collect();
+    assert_eq!(search(&engine, "{}").await, kept);
+    let log = engine.log();
+    let report = log
+        .lines()
+        .find(|line| line.contains("segment is damaged"))
+        .expect("a report");
+    assert!(
+        report.contains(&*segment.to_string_lossy()) && report.contains("offset="),
+        "{report}"
+    );
+    assert_eq!(of_kind("damaged").len(), 1, "it is kept for whoever can mend it");
+    engine.kill().await.unwrap();
 }
 
 async fn assert_all_found(folder: &Path, acknowledged: &[String]) {

@@ -171,16 +171,16 @@ impl<'a> Engine<'a> {
         self.world.pass(Duration::from_millis(millis)).await;
     }
 
-    /// Asks until the end; how many searches were answered.
-    async fn ask(&self) -> usize {
-        let mut answered = 0;
+    /// Asks until the end; how many searches and how many questions for a trace were answered.
+    async fn ask(&self) -> (usize, usize) {
+        let (mut searches, mut traces) = (0, 0);
         while !self.is_over() {
             let tenant = self.any_tenant();
-            answered += usize::from(self.search(tenant).await);
-            self.trace(tenant).await;
+            searches += usize::from(self.search(tenant).await);
+            traces += usize::from(self.trace(tenant).await);
             self.pause(500).await;
         }
-        answered
+        (searches, traces)
     }
 
     async fn send(&self) {
@@ -190,13 +190,16 @@ impl<'a> Engine<'a> {
         }
     }
 
-    async fn compact(&self) {
+    /// Compacts until the end; how many blocks were made.
+    async fn compact(&self) -> usize {
+        let mut made = 0;
         let compactor = self.world.compactor("one", &["one"], compaction());
         while !self.is_over() {
-            compactor.run_once().await;
+            made += compactor.run_once().await.jobs;
             compactor.clean().await;
             self.pause(4000).await;
         }
+        made
     }
 
     /// Kills one ingester after the other, flushes the one that is left, and starts what was killed.
@@ -265,11 +268,11 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Asks for one of the traces that were acknowledged.
-    async fn trace(&self, tenant: &TenantId) {
+    /// Asks for one of the traces that were acknowledged; `false` when the answer is that a part cannot be had now.
+    async fn trace(&self, tenant: &TenantId) -> bool {
         let must = self.world.acknowledged(tenant);
         if must.is_empty() {
-            return;
+            return false;
         }
         let place = self.world.roll(must.len() as u64) as usize;
         let id = must.iter().nth(place).map(|(trace, _)| trace.clone()).unwrap();
@@ -287,9 +290,13 @@ impl<'a> Engine<'a> {
                     .map(|span| (id.clone(), hex::encode(&span.span_id)))
                     .collect();
                 self.world.compare(tenant, &of_trace, &found);
+                true
             }
-            Ok(_) => {}
-            Err(error) => must_be_unavailable(&error),
+            Ok(_) => false,
+            Err(error) => {
+                must_be_unavailable(&error);
+                false
+            }
         }
     }
 }
@@ -299,25 +306,38 @@ fn must_be_unavailable(error: &QueryError) {
     assert_eq!(error.kind, QueryErrorKind::Unavailable, "{error}");
 }
 
-/// One life of the engine; every request to the store and to ingesters.
-async fn live(seed: u64, loses_one_of: u64) -> Vec<String> {
+/// What happened in a life.
+struct Lived {
+    /// Every request to the store and to ingesters.
+    journal: Vec<String>,
+    compactions: usize,
+}
+
+/// One life of the engine.
+async fn live(seed: u64, loses_one_of: u64) -> Lived {
     let mut world = World::new(seed);
     world.settings.max_block_bytes = 30_000;
     world.settings.linger = Duration::from_millis(50);
     world.script.slow_down(Duration::from_millis(20));
     let engine = Engine::new(&world, loses_one_of);
     // The order in which they are polled is fixed, unlike that of `tokio::join`.
-    let (answered, (), (), ()) = futures::join!(
+    let ((searches, traces), (), compactions, ()) = futures::join!(
         Box::pin(engine.ask()),
         Box::pin(engine.send()),
         Box::pin(engine.compact()),
         Box::pin(engine.kill_again_and_again())
     );
-    assert!(answered > 20, "only {answered} searches were answered");
+    assert!(
+        searches > 20 && traces > 20,
+        "only {searches} searches and {traces} traces were answered"
+    );
     for tenant in &engine.tenants {
         assert!(world.acknowledged(tenant).len() > 50);
     }
-    world.script.journal()
+    Lived {
+        journal: world.script.journal(),
+        compactions,
+    }
 }
 
 fn compaction() -> compactor::Settings {
@@ -331,14 +351,16 @@ fn compaction() -> compactor::Settings {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_client_was_told_is_stored_is_in_every_answer() {
+    let mut compactions = 0;
     for seed in 0..seeds() {
-        live(1000 + seed, 10 * (seed % 2)).await;
+        compactions += live(1000 + seed, 10 * (seed % 2)).await.compactions;
     }
+    assert!(compactions > 0, "nothing was compacted under the questions");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_same_seed_is_the_same_life_of_all_roles() {
-    let life = live(1234, 10).await;
-    assert_same(&life, &live(1234, 10).await);
-    assert_ne!(life, live(4321, 10).await);
+    let life = live(1234, 10).await.journal;
+    assert_same(&life, &live(1234, 10).await.journal);
+    assert_ne!(life, live(4321, 10).await.journal);
 }
