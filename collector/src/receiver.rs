@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use axum::Router;
 use serde::Deserialize;
 use serde_yaml::Value;
-use tempo_receiver::{ConsumeError, Door, DoorSettings, TraceBatch, TraceConsumer, grpc, http};
+use tempo_receiver::{ConsumeError, Door, DoorSettings, Taken, TraceBatch, TraceConsumer, grpc, http};
+use tempo_runtime::Environment;
 use tempo_runtime::server::{self, ServerError};
 use tempo_runtime::tls::{ServerTls, TlsError};
 use tokio::net::TcpListener;
@@ -178,7 +179,7 @@ fn door(consumer: &Arc<dyn TraceConsumer>, max_request_bytes: usize) -> Door {
         max_request_bytes,
         ..DoorSettings::default()
     };
-    Door::new(Arc::clone(consumer), settings)
+    Door::new(Environment::system(), Arc::clone(consumer), settings)
 }
 
 /// Counts what a receiver takes and sends back.
@@ -193,7 +194,7 @@ pub struct Counted {
 
 #[async_trait]
 impl TraceConsumer for Counted {
-    async fn consume(&self, batch: TraceBatch) -> Result<(), ConsumeError> {
+    async fn consume(&self, batch: TraceBatch) -> Result<Taken, ConsumeError> {
         let labels = ReceiverLabels {
             receiver: self.receiver.clone(),
             transport: batch.transport.to_owned(),

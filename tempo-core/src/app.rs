@@ -10,6 +10,7 @@ mod control;
 mod doors;
 mod gossip;
 mod http;
+mod limit_metrics;
 mod members;
 mod readiness;
 mod roles;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use tempo_block::read::Reader;
 use tempo_block::store::{Store, StoreError};
 use tempo_config::Config;
-use tempo_receiver::TraceConsumer;
+use tempo_receiver::{Door, DoorSettings, TraceConsumer};
 use tempo_runtime::membership::GossipError;
 use tempo_runtime::metrics::MetricsRegistry;
 use tempo_runtime::server::ServerError;
@@ -119,6 +120,7 @@ impl App {
         let opened = store_metrics::measured(&base.environment, opened, &base.metrics);
         let background = Shutdown::new();
         let limits = base.limits(&background).await?;
+        limit_metrics::register(&limits, &base.metrics);
         let http = HttpServers::start(base.shown(&limits), &base.requests).await?;
         store::wait_for(&base.environment, &opened, &base.readiness).await;
         let parts = base.parts(&opened, &limits);
@@ -135,7 +137,7 @@ impl App {
         };
         // Requests for the roles are answered from here on.
         let _ = base.role_routes.set(base.requests.measure(started.routes));
-        match app.open_doors(started.consumer).await {
+        match app.open_doors(base.environment.clone(), started.consumer).await {
             Ok(()) => app.readiness.ready("roles"),
             Err(error) => {
                 app.stop().await.ok();
@@ -146,10 +148,21 @@ impl App {
         Ok(app)
     }
 
-    async fn open_doors(&mut self, consumer: Option<Arc<dyn TraceConsumer>>) -> Result<(), StartError> {
+    async fn open_doors(
+        &mut self,
+        environment: Environment,
+        consumer: Option<Arc<dyn TraceConsumer>>,
+    ) -> Result<(), StartError> {
         if let Some(consumer) = consumer {
-            let receivers = self.config.distributor.receivers.otlp.clone();
-            self.doors = Doors::open(receivers.as_ref(), consumer).await?;
+            let patience = Some(self.config.server.http_server_read_timeout.0);
+            let settings = DoorSettings {
+                read_timeout: patience
+                    .filter(|patience| !patience.is_zero())
+                    .unwrap_or(Duration::MAX),
+                ..DoorSettings::default()
+            };
+            let door = Door::new(environment, consumer, settings);
+            self.doors = Doors::open(self.config.distributor.receivers.otlp.as_ref(), door).await?;
         }
         Ok(())
     }

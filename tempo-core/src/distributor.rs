@@ -5,7 +5,7 @@
 //! TraceBatch ─ tenant ─ ids ─ rate ─ split by trace id (byte ranges) ─► one push per ingester ─► OK when all are stored
 //! ```
 //! How many bytes are in flight is bounded by the doors (`tempo_receiver::DoorSettings`). Not here: what an
-//! acknowledgement means (the ingester), and limits on single traces, which nobody holds clients to yet.
+//! acknowledgement means, and limits on traces (the ingester).
 
 mod metrics;
 mod push;
@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use tempo_config::Config;
 use tempo_model::TenantId;
 use tempo_model::validate::InvalidId;
-use tempo_receiver::{ConsumeError, ErrorKind, TraceBatch, TraceConsumer};
+use tempo_receiver::{ConsumeError, ErrorKind, Taken, TraceBatch, TraceConsumer};
 use tempo_runtime::Environment;
 use tempo_runtime::membership::Members;
 use tempo_runtime::metrics::MetricsRegistry;
@@ -25,10 +25,14 @@ use tempo_runtime::metrics::MetricsRegistry;
 use self::metrics::Metrics;
 use self::rate::{Rate, RateLimiter};
 use crate::limits::TenantLimits;
+use crate::rpc::messages::{RejectReason, RejectedSpans};
 use crate::rpc::peers::Peers;
 use crate::rpc::{CallErrorKind, IngesterApi};
 use crate::target::Target;
 use crate::tenancy::{TENANT_HEADER, Tenancy};
+
+/// How long a client waits when an ingester has too much to do, which has made it wait already.
+const BUSY: Duration = Duration::from_millis(250);
 
 /// How the distributor works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +85,7 @@ impl Distributor {
         }
     }
 
-    async fn take(&self, batch: &TraceBatch) -> Result<(), ConsumeError> {
+    async fn take(&self, batch: &TraceBatch) -> Result<Taken, ConsumeError> {
         let tenant = self.tenant(batch)?;
         self.check_ids(&tenant, batch)?;
         self.metrics.received(&tenant, batch);
@@ -90,7 +94,34 @@ impl Distributor {
         let pushed = push::push(&self.ingesters, &tenant, batch, &self.metrics).await;
         let took = self.environment.clock.since_boot().saturating_sub(started);
         self.metrics.push_took(took.as_secs_f64());
-        pushed.map_err(|error| ConsumeError::new(self.kind_of(error.kind), error.message))
+        match pushed {
+            Ok(rejected) => Ok(self.taken_but_for(&tenant, rejected)),
+            Err(error) => Err(ConsumeError::new(self.kind_of(error.kind), error.message)),
+        }
+    }
+
+    /// What a client hears of spans that ingesters did not store, which are counted.
+    fn taken_but_for(&self, tenant: &TenantId, rejected: Vec<RejectedSpans>) -> Taken {
+        let mut taken = Taken::default();
+        for RejectedSpans {
+            reason,
+            spans,
+            message,
+        } in rejected
+        {
+            let reason = match RejectReason::try_from(reason) {
+                Ok(RejectReason::LiveTracesExceeded) => "live_traces_exceeded",
+                Ok(RejectReason::TraceTooLarge) => "trace_too_large",
+                Ok(RejectReason::Unknown) | Err(_) => "unknown_error",
+            };
+            self.metrics.discarded(reason, tenant, spans as usize);
+            taken.rejected_spans += u64::from(spans);
+            if !taken.reason.is_empty() {
+                taken.reason.push_str("; ");
+            }
+            taken.reason.push_str(&message);
+        }
+        taken
     }
 
     fn tenant(&self, batch: &TraceBatch) -> Result<TenantId, ConsumeError> {
@@ -127,22 +158,26 @@ impl Distributor {
         taken.map_err(|refused| {
             self.metrics
                 .discarded("rate_limited", tenant, batch.contents.spans);
-            // OTLP clients send again whatever was answered with `RESOURCE_EXHAUSTED` over HTTP.
+            // Upstream's answer to both is 429, which clients send again and again.
             let kind = if refused.is_retryable() {
-                self.kind_of(CallErrorKind::ResourceExhausted)
+                self.exhausted(self.settings.retry_after)
             } else {
-                ErrorKind::InvalidArgument
+                ErrorKind::TooLarge
             };
             ConsumeError::new(kind, refused.to_string())
         })
     }
 
+    fn exhausted(&self, delay: Duration) -> ErrorKind {
+        // Zero is the way to say nothing of a delay.
+        let retry_after = Some(delay).filter(|_| !self.settings.retry_after.is_zero());
+        ErrorKind::ResourceExhausted { retry_after }
+    }
+
     fn kind_of(&self, kind: CallErrorKind) -> ErrorKind {
         match kind {
             CallErrorKind::InvalidArgument => ErrorKind::InvalidArgument,
-            CallErrorKind::ResourceExhausted => ErrorKind::ResourceExhausted {
-                retry_after: Some(self.settings.retry_after).filter(|delay| !delay.is_zero()),
-            },
+            CallErrorKind::ResourceExhausted => self.exhausted(self.settings.retry_after.min(BUSY)),
             CallErrorKind::Refused | CallErrorKind::Unavailable => {
                 ErrorKind::Unavailable { retry_after: None }
             }
@@ -153,10 +188,15 @@ impl Distributor {
 
 #[async_trait]
 impl TraceConsumer for Distributor {
-    async fn consume(&self, batch: TraceBatch) -> Result<(), ConsumeError> {
+    async fn consume(&self, batch: TraceBatch) -> Result<Taken, ConsumeError> {
         let taken = self.take(&batch).await;
+        let (all, dropped) = (
+            batch.contents.spans,
+            taken.as_ref().map(|taken| taken.rejected_spans as usize),
+        );
+        let refused = dropped.unwrap_or(all);
         self.metrics
-            .answered(batch.transport, batch.contents.spans, taken.is_ok());
+            .answered(batch.transport, all.saturating_sub(refused), refused);
         taken
     }
 }

@@ -1,17 +1,18 @@
 //! The ingester: keeps fresh spans and makes blocks of them.
 //!
 //! ```text
-//! push ─ seen? ─ room? ─► WAL (synced) ─► head ─► OK      recent ─► heads that are in no block at the position
+//! push ─ seen? ─ room? ─ limits ─► WAL (synced) ─► head ─► OK      recent ─► heads that are in no block at the position
 //!                                          │ cut by bytes, age, flush
 //!                                          ▼
 //!                                block ─► commit ─► WAL truncated, head let go after a grace
 //! ```
-//! Parts: `seen` (pushes that are sent again), `heads` (all tenants), `tenant` (one tenant and the handover to blocks),
+//! Parts: `seen` (pushes that are sent again), `live` (limits on traces), `heads` (all tenants), `tenant` (one tenant and the handover to blocks),
 //! `records` (sets of WAL records), `flush` (from head to block), `replay` (what earlier processes left). Not here: the
-//! WAL, heads, blocks and the commit log themselves (`tempo-block`), and limits on what clients may send.
+//! WAL, heads, blocks and the commit log themselves (`tempo-block`), and limits on how much clients may send.
 
 mod flush;
 mod heads;
+mod live;
 mod metrics;
 mod records;
 mod replay;
@@ -29,12 +30,14 @@ use tempo_block::scan::Source;
 use tempo_block::store::Store;
 use tempo_block::wal::{Flags, Replay, Wal, WalError};
 use tempo_model::TenantId;
+use tempo_model::wire::WireError;
 use tempo_runtime::metrics::MetricsRegistry;
 use tempo_runtime::{Environment, Shutdown};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use ulid::Ulid;
 
 use self::heads::{Heads, Job};
+use self::live::LiveTraces;
 use self::metrics::Metrics;
 use self::seen::{Begun, Fingerprint, Outcome, Seen};
 use self::tenant::View;
@@ -68,6 +71,7 @@ struct Shared {
     wal: Wal,
     heads: Arc<Heads>,
     seen: Mutex<Seen>,
+    live: LiveTraces,
     /// Room for pushes that are under way.
     in_flight: Arc<Semaphore>,
     accepting: AtomicBool,
@@ -90,6 +94,7 @@ impl Ingester {
     ) -> Result<Self, StartError> {
         let streams = StreamLog::open(&environment, &store).await?;
         let metrics = Metrics::new(registry);
+        let live = LiveTraces::new(limits.clone(), &settings);
         let (heads, jobs) = Heads::new(environment.clone(), settings.clone(), limits, metrics.clone());
         let heads = Arc::new(heads);
         let (wal, replay) = Wal::open(
@@ -110,6 +115,7 @@ impl Ingester {
             wal,
             heads,
             seen: Mutex::default(),
+            live,
             accepting: AtomicBool::new(true),
             truncating: tokio::sync::Mutex::default(),
             ended: Shutdown::new(),
@@ -181,16 +187,16 @@ impl IngesterApi for Ingester {
     async fn push(&self, request: PushRequest) -> Result<PushResponse, CallError> {
         let tenant = tenant_of(&request.tenant)?;
         if request.payload.is_empty() {
-            return Ok(PushResponse {});
+            return Ok(PushResponse::default());
         }
         let shared = &self.shared;
         let fingerprint = Fingerprint::of(&tenant, &request.payload);
         let now = shared.environment.clock.since_boot();
         let begun = shared.seen.lock().begin(fingerprint, now);
         let outcome = match begun {
-            Begun::Stored => {
+            Begun::Stored(said) => {
                 shared.metrics.repeated();
-                return Ok(PushResponse {});
+                return Ok(said);
             }
             Begun::UnderWay(outcome) => outcome,
             Begun::New(sender) => {
@@ -266,6 +272,8 @@ impl Shared {
     fn look_around(&self) {
         let wal_bytes = self.wal.bytes();
         self.metrics.wal_bytes(wal_bytes);
+        let now = self.environment.clock.since_boot();
+        self.metrics.live_traces(self.live.sweep(now));
         self.heads
             .look_around(wal_bytes > self.settings.wal.max_bytes / 2);
     }
@@ -283,16 +291,39 @@ impl Shared {
         let room = self.room_for(request.payload.len() as u64);
         self.environment.spawn("ingester push", async move {
             let stored = match room {
-                Ok(_room) => this.store(&tenant, request, fingerprint.hash).await,
+                Ok(_room) => this.take_in(&tenant, request, fingerprint.hash).await,
                 Err(error) => Err(error),
             };
             let now = this.environment.clock.since_boot();
             match &stored {
-                Ok(()) => this.seen.lock().stored(fingerprint, now),
+                Ok(said) => this.seen.lock().stored(fingerprint, now, said),
                 Err(_) => this.seen.lock().failed(fingerprint),
             }
             sender.send_replace(Some(stored));
         });
+    }
+
+    /// Stores what of a push the tenant's limits allow.
+    async fn take_in(
+        &self,
+        tenant: &TenantId,
+        mut request: PushRequest,
+        hash: u64,
+    ) -> Result<PushResponse, CallError> {
+        self.wait_for_memory().await?;
+        let now = self.environment.clock.since_boot();
+        let mut admitted = self
+            .live
+            .admit(tenant, request.payload, now)
+            .map_err(|error| malformed(&error))?;
+        request.payload = std::mem::take(&mut admitted.payload);
+        if !request.payload.is_empty() {
+            let stored = self.store(tenant, request, hash).await;
+            stored.inspect_err(|_| self.live.take_back(tenant, &admitted))?;
+        }
+        Ok(PushResponse {
+            rejected: admitted.rejected,
+        })
     }
 
     async fn store(&self, tenant: &TenantId, request: PushRequest, hash: u64) -> Result<(), CallError> {
@@ -305,22 +336,30 @@ impl Shared {
         let appended = appended.map_err(|error| of_wal(&error))?;
         match self.heads.take_malformed(tenant, appended) {
             None => Ok(()),
-            Some(error) => Err(CallError::new(
-                CallErrorKind::InvalidArgument,
-                format!("the payload is not an ExportTraceServiceRequest: {error}"),
-            )),
+            Some(error) => Err(malformed(&error)),
+        }
+    }
+
+    /// Waits a while for memory, so that senders slow down smoothly where blocks are made more slowly than spans come.
+    async fn wait_for_memory(&self) -> Result<(), CallError> {
+        if !self.heads.are_full() {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            () = self.heads.wait_for_memory() => Ok(()),
+            () = self.environment.clock.sleep(self.settings.patience) => {
+                let (held, most) = (self.heads.bytes(), self.settings.max_head_bytes);
+                Err(exhausted(format!(
+                    "the ingester holds {held} of at most {most} bytes of spans that are not in blocks yet; send them \
+                     again. If it lasts, see in the ingester's log why blocks are not stored"
+                )))
+            }
         }
     }
 
     /// Room for a push, or why there is none.
     fn room_for(&self, bytes: u64) -> Result<OwnedSemaphorePermit, CallError> {
-        let (held, most) = (self.heads.bytes(), self.settings.max_head_bytes);
-        if held >= most {
-            return Err(exhausted(format!(
-                "the ingester holds {held} of at most {most} bytes of spans that are not in blocks yet; send them \
-                 again in some seconds. If it lasts, see in the ingester's log why blocks are not stored"
-            )));
-        }
         let most = self.settings.max_in_flight_bytes;
         let room = Arc::clone(&self.in_flight).try_acquire_many_owned(units(bytes).min(units(most)));
         let room = room.map_err(|_| {
@@ -350,7 +389,7 @@ fn units(bytes: u64) -> u32 {
 async fn outcome_of(mut outcome: watch::Receiver<Outcome>) -> Result<PushResponse, CallError> {
     let known = outcome.wait_for(Option::is_some).await;
     match known.as_deref() {
-        Ok(Some(stored)) => stored.clone().map(|()| PushResponse {}),
+        Ok(Some(stored)) => stored.clone(),
         _ => Err(CallError::new(
             CallErrorKind::Unavailable,
             "the ingester is ending; send the spans again",
@@ -361,6 +400,13 @@ async fn outcome_of(mut outcome: watch::Receiver<Outcome>) -> Result<PushRespons
 fn tenant_of(name: &str) -> Result<TenantId, CallError> {
     name.parse()
         .map_err(|error| CallError::new(CallErrorKind::InvalidArgument, format!("tenant: {error}")))
+}
+
+fn malformed(error: &WireError) -> CallError {
+    CallError::new(
+        CallErrorKind::InvalidArgument,
+        format!("the payload is not an ExportTraceServiceRequest: {error}"),
+    )
 }
 
 fn exhausted(message: String) -> CallError {

@@ -65,6 +65,11 @@ impl TenantLimits {
         })))
     }
 
+    /// The limits of the tenants that have none of their own.
+    pub fn defaults(&self) -> Arc<Limits> {
+        Arc::clone(&self.0.read().defaults)
+    }
+
     /// A tenant's limits.
     pub fn of(&self, tenant: &TenantId) -> Arc<Limits> {
         let known = self.0.read();

@@ -7,7 +7,7 @@ use prost::Message;
 use serde::Deserialize;
 use tempo_model::proto::common::KeyValue;
 use tempo_model::proto::trace::{ExportTraceServiceRequest, Span};
-use tempo_receiver::{ConsumeError, ErrorKind, TraceBatch, TraceConsumer};
+use tempo_receiver::{ConsumeError, ErrorKind, Taken, TraceBatch, TraceConsumer};
 
 /// Settings of `debug`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -41,7 +41,7 @@ pub struct Debug {
 
 #[async_trait]
 impl TraceConsumer for Debug {
-    async fn consume(&self, batch: TraceBatch) -> Result<(), ConsumeError> {
+    async fn consume(&self, batch: TraceBatch) -> Result<Taken, ConsumeError> {
         let (exporter, spans, bytes) = (self.id.as_str(), batch.contents.spans, batch.payload.len());
         tracing::info!(exporter, spans, bytes, "traces");
         if self.verbosity != Verbosity::Basic {
@@ -51,7 +51,7 @@ impl TraceConsumer for Debug {
                 tracing::info!(exporter, "{line}");
             }
         }
-        Ok(())
+        Ok(Taken::default())
     }
 }
 

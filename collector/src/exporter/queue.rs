@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde::Deserialize;
-use tempo_receiver::{ConsumeError, ErrorKind, TraceBatch, TraceConsumer};
+use tempo_receiver::{ConsumeError, ErrorKind, Taken, TraceBatch, TraceConsumer};
 use tempo_runtime::Shutdown;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -178,10 +178,11 @@ impl Queue {
 
 #[async_trait]
 impl TraceConsumer for Queue {
-    async fn consume(&self, batch: TraceBatch) -> Result<(), ConsumeError> {
+    async fn consume(&self, batch: TraceBatch) -> Result<Taken, ConsumeError> {
         let delivery = &self.delivery;
         if !self.settings.enabled {
-            return delivery.deliver(&batch).await.map_err(|error| error.error);
+            delivery.deliver(&batch).await.map_err(|error| error.error)?;
+            return Ok(Taken::default());
         }
         let spans = batch.contents.spans as u64;
         let refused = |error| {
@@ -201,7 +202,8 @@ impl TraceConsumer for Queue {
             delivery.leave(&lost.0);
             let unavailable = ErrorKind::Unavailable { retry_after: None };
             refused(ConsumeError::new(unavailable, "exporter is stopping; try again"))
-        })
+        })?;
+        Ok(Taken::default())
     }
 }
 

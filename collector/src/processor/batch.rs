@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use tempo_model::split;
 use tempo_model::validate::Contents;
-use tempo_receiver::{ConsumeError, ErrorKind, TraceBatch, TraceConsumer};
+use tempo_receiver::{ConsumeError, ErrorKind, Taken, TraceBatch, TraceConsumer};
 use tempo_runtime::Shutdown;
 use tokio::sync::Notify;
 
@@ -168,7 +168,7 @@ impl Batch {
     async fn send(&self, batch: TraceBatch) {
         loop {
             match self.next.consume(batch.clone()).await {
-                Ok(()) => return,
+                Ok(_) => return,
                 Err(error) if error.kind.is_retryable() => {
                     let asked = error.kind.retry_after().unwrap_or(RETRY_PAUSE);
                     tokio::time::sleep(asked.min(LONGEST_PAUSE)).await;
@@ -196,7 +196,7 @@ impl Batch {
 
 #[async_trait]
 impl TraceConsumer for Batch {
-    async fn consume(&self, batch: TraceBatch) -> Result<(), ConsumeError> {
+    async fn consume(&self, batch: TraceBatch) -> Result<Taken, ConsumeError> {
         if self.settings.timeout.is_zero() {
             let part = split::Part {
                 payload: batch.payload.clone(),
@@ -208,7 +208,7 @@ impl TraceConsumer for Batch {
                 piece.contents.spans = part.spans;
                 self.next.consume(piece).await?;
             }
-            return Ok(());
+            return Ok(Taken::default());
         }
         let mut waiting = self.waiting.lock();
         if !self.has_room(&waiting, &batch) {
@@ -222,7 +222,7 @@ impl TraceConsumer for Batch {
         waiting.payloads.push(batch.payload);
         drop(waiting);
         self.changed.notify_waiters();
-        Ok(())
+        Ok(Taken::default())
     }
 }
 

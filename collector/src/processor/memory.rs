@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use tempo_receiver::{ConsumeError, ErrorKind, TraceBatch, TraceConsumer};
+use tempo_receiver::{ConsumeError, ErrorKind, Taken, TraceBatch, TraceConsumer};
 use tempo_runtime::Shutdown;
 
 use crate::config::{Problem, values};
@@ -132,7 +132,7 @@ impl Memory {
 
 #[async_trait]
 impl TraceConsumer for Memory {
-    async fn consume(&self, batch: TraceBatch) -> Result<(), ConsumeError> {
+    async fn consume(&self, batch: TraceBatch) -> Result<Taken, ConsumeError> {
         if !self.is_short.load(Ordering::Relaxed) {
             return self.next.consume(batch).await;
         }

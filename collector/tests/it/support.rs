@@ -14,8 +14,10 @@ use tempo_collector::Service;
 use tempo_collector::config::{self, Config, ConfigError, expand};
 use tempo_model::proto::trace::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
 use tempo_receiver::raw_codec::RawCodec;
-use tempo_receiver::{ConsumeError, Door, DoorSettings, TraceBatch, TraceConsumer, grpc, http as door_http};
-use tempo_runtime::Shutdown;
+use tempo_receiver::{
+    ConsumeError, Door, DoorSettings, Taken, TraceBatch, TraceConsumer, grpc, http as door_http,
+};
+use tempo_runtime::{Environment, Shutdown};
 use tokio::net::TcpListener;
 
 /// How long a test waits for something that should happen soon.
@@ -97,14 +99,14 @@ impl Backend {
 
 #[async_trait]
 impl TraceConsumer for Backend {
-    async fn consume(&self, batch: TraceBatch) -> Result<(), ConsumeError> {
+    async fn consume(&self, batch: TraceBatch) -> Result<Taken, ConsumeError> {
         let _gate = self.gate.lock().await;
         if let Some(error) = self.refuses.lock().clone() {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(error);
         }
         self.batches.lock().push(batch);
-        Ok(())
+        Ok(Taken::default())
     }
 }
 
@@ -119,6 +121,7 @@ impl Running {
     pub(crate) async fn grpc(backend: &Arc<Backend>, address: &str) -> Self {
         let (running, listener) = Self::listen(address).await;
         let door = Door::new(
+            Environment::system(),
             Arc::clone(backend) as Arc<dyn TraceConsumer>,
             DoorSettings::default(),
         );
@@ -130,6 +133,7 @@ impl Running {
     pub(crate) async fn http(backend: &Arc<Backend>) -> Self {
         let (running, listener) = Self::listen("127.0.0.1:0").await;
         let door = Door::new(
+            Environment::system(),
             Arc::clone(backend) as Arc<dyn TraceConsumer>,
             DoorSettings::default(),
         );

@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tempo_config::{OtlpReceiver, ReceiverEndpoint, TlsFiles};
-use tempo_receiver::{Door, DoorSettings, TraceConsumer, grpc, http};
+use tempo_receiver::{Door, grpc, http};
 use tempo_runtime::Shutdown;
 use tempo_runtime::server;
 use tempo_runtime::tls::ServerTls;
@@ -41,11 +40,8 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    /// Opens the doors to `consumer`.
-    pub(super) async fn open(
-        receivers: Option<&OtlpReceiver>,
-        consumer: Arc<dyn TraceConsumer>,
-    ) -> Result<Self, StartError> {
+    /// Opens the doors whose way in is `door`.
+    pub(super) async fn open(receivers: Option<&OtlpReceiver>, door: Door) -> Result<Self, StartError> {
         let mut doors = Self::default();
         let Some(receiver) = receivers else {
             tracing::warn!(
@@ -53,7 +49,6 @@ impl Doors {
             );
             return Ok(doors);
         };
-        let door = Door::new(consumer, DoorSettings::default());
         let (grpc, http) = (&receiver.protocols.grpc, &receiver.protocols.http);
         // Both are bound before either is served, so that a port that is taken leaves nothing half open.
         let grpc = bind(&GRPC, grpc.as_ref()).await?;

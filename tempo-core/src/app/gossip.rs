@@ -89,11 +89,13 @@ impl Gossip {
     /// Lets the others call this process's roles.
     pub(super) fn serve(
         self,
+        config: &Config,
         ingester: Option<Arc<dyn IngesterApi>>,
         querier: Option<Arc<dyn QuerierApi>>,
     ) -> Joined {
         let router = tonic::transport::Server::builder()
-            .add_optional_service(ingester.map(IngesterService))
+            .max_concurrent_streams(config.server.grpc_server_max_concurrent_streams)
+            .add_optional_service(ingester.map(IngesterService::new))
             .add_optional_service(querier.map(QuerierService));
         let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
         let (guard, triggered) = (self.serving.guard(), self.serving.triggered());

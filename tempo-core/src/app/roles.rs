@@ -103,7 +103,7 @@ impl Roles {
                 .unwrap_or_default()
                 .merge(control.unwrap_or_default())
                 .merge(members::routes(members)),
-            joined: gossip.map(|gossip| gossip.serve(ingester_api, querier)),
+            joined: gossip.map(|gossip| gossip.serve(parts.config, ingester_api, querier)),
         })
     }
 

@@ -115,13 +115,16 @@ impl Metrics {
     }
 
     /// Counts what a client heard about its request.
-    pub(super) fn answered(&self, transport: &'static str, spans: usize, accepted: bool) {
-        let family = if accepted { &self.accepted } else { &self.refused };
+    pub(super) fn answered(&self, transport: &'static str, accepted: usize, refused: usize) {
         let labels = ReceiverLabels {
             receiver: "otlp/otlp_receiver",
             transport,
         };
-        family.get_or_create(&labels).inc_by(spans as u64);
+        for (family, spans) in [(&self.accepted, accepted), (&self.refused, refused)] {
+            if spans > 0 {
+                family.get_or_create(&labels).inc_by(spans as u64);
+            }
+        }
     }
 
     pub(super) fn pushed(&self, ingester: &str, succeeded: bool) {

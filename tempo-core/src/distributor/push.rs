@@ -9,7 +9,7 @@ use tempo_receiver::TraceBatch;
 use tempo_runtime::ring;
 
 use super::metrics::Metrics;
-use crate::rpc::messages::PushRequest;
+use crate::rpc::messages::{PushRequest, PushResponse, RejectedSpans};
 use crate::rpc::peers::{Peer, Peers};
 use crate::rpc::{CallError, CallErrorKind, IngesterApi};
 
@@ -27,20 +27,20 @@ struct Part {
     owner: usize,
 }
 
-/// Pushes all of a request. An `Ok` means that all of it is stored; after an error some of it may be.
+/// Pushes all of a request. An `Ok` means that all of it is stored but for what it names; after an error some of it may be.
 pub(super) async fn push(
     ingesters: &Peers<dyn IngesterApi>,
     tenant: &TenantId,
     batch: &TraceBatch,
     metrics: &Metrics,
-) -> Result<(), CallError> {
+) -> Result<Vec<RejectedSpans>, CallError> {
     let live = ingesters.live();
     let parts = share_out(&live, tenant, batch)?;
     let pushes = parts
         .into_iter()
         .map(|part| push_part(&live, tenant, part, metrics));
-    try_join_all(pushes).await?;
-    Ok(())
+    let answers = try_join_all(pushes).await?;
+    Ok(answers.into_iter().flat_map(|answer| answer.rejected).collect())
 }
 
 /// Which ingester gets what: each trace goes to the first in its ring order.
@@ -88,7 +88,7 @@ async fn push_part(
     tenant: &TenantId,
     part: Part,
     metrics: &Metrics,
-) -> Result<(), CallError> {
+) -> Result<PushResponse, CallError> {
     let ids: Vec<&str> = live.iter().map(|peer| peer.id.as_str()).collect();
     let mut order = vec![part.owner];
     order.extend(
@@ -111,7 +111,10 @@ async fn push_part(
     {
         let pushed = peer.api.push(request.clone()).await;
         metrics.pushed(&peer.id, pushed.is_ok());
-        let Err(error) = pushed else { return Ok(()) };
+        let error = match pushed {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
         if !error.is_retryable() {
             return Err(error);
         }
@@ -138,7 +141,7 @@ mod tests {
     use tempo_runtime::metrics::MetricsRegistry;
 
     use super::*;
-    use crate::rpc::messages::{PushResponse, RecentRequest, RecentResponse};
+    use crate::rpc::messages::{RecentRequest, RecentResponse};
 
     /// Keeps what it is sent, or answers with an error.
     #[derive(Default)]
@@ -154,7 +157,7 @@ mod tests {
                 return Err(CallError::new(kind, "as the test wants"));
             }
             self.pushed.lock().push(request);
-            Ok(PushResponse {})
+            Ok(PushResponse::default())
         }
 
         async fn recent(&self, _: RecentRequest) -> Result<RecentResponse, CallError> {
@@ -189,7 +192,7 @@ mod tests {
     async fn pushed(
         errors: &[Option<CallErrorKind>],
         batch: &TraceBatch,
-    ) -> (Result<(), CallError>, Vec<Vec<PushRequest>>) {
+    ) -> (Result<Vec<RejectedSpans>, CallError>, Vec<Vec<PushRequest>>) {
         let ingesters: Vec<Arc<Recording>> = errors
             .iter()
             .map(|error| {

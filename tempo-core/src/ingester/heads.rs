@@ -169,6 +169,16 @@ impl Heads {
             .await;
     }
 
+    /// Whether heads hold all the memory that they may.
+    pub(super) fn are_full(&self) -> bool {
+        self.bytes() >= self.settings.max_head_bytes
+    }
+
+    /// Waits until they do not.
+    pub(super) async fn wait_for_memory(&self) {
+        self.wait_until(|| !self.are_full()).await;
+    }
+
     fn has_uncommitted(&self, up_to: u64) -> bool {
         self.all()
             .iter()

@@ -32,6 +32,7 @@ pub(super) struct Metrics {
     flush_bytes: Histogram,
     head_bytes: Bytes,
     wal_bytes: Bytes,
+    live_traces: Family<TenantLabels, Gauge>,
 }
 
 impl Metrics {
@@ -71,6 +72,11 @@ impl Metrics {
             ),
             head_bytes: bytes("tempo_ingester_head_bytes", "Memory of all heads"),
             wal_bytes: bytes("tempo_ingester_wal_bytes", "Bytes of the write-ahead log"),
+            live_traces: registry.register(
+                "tempo_ingester_live_traces",
+                "Traces that had spans lately, of tenants with limits on traces",
+                Family::default(),
+            ),
         }
     }
 
@@ -109,6 +115,19 @@ impl Metrics {
 
     pub(super) fn head_bytes(&self, bytes: u64) {
         self.head_bytes.set(bytes);
+    }
+
+    pub(super) fn live_traces(&self, counts: Vec<(TenantId, usize)>) {
+        for (tenant, count) in counts {
+            let labels = TenantLabels {
+                tenant: tenant.to_string(),
+            };
+            if count > 0 {
+                self.live_traces.get_or_create(&labels).set(count as i64);
+            } else {
+                self.live_traces.remove(&labels);
+            }
+        }
     }
 
     pub(super) fn wal_bytes(&self, bytes: u64) {

@@ -17,6 +17,7 @@ use ulid::Ulid;
 
 use super::Shared;
 use super::seen::Fingerprint;
+use crate::rpc::messages::PushResponse;
 
 /// An ingester that cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +99,9 @@ impl Shared {
             bytes: record.payload.len(),
         };
         let now = self.environment.clock.since_boot();
-        self.seen.lock().stored(fingerprint, now);
+        self.seen
+            .lock()
+            .stored(fingerprint, now, &PushResponse::default());
     }
 
     /// Closes and finishes the streams of this disk that earlier processes opened: all of their records are in blocks.

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::rpc::CallError;
+use crate::rpc::messages::PushResponse;
 
 /// How long a payload is remembered.
 const MEMORY: Duration = Duration::from_mins(10);
@@ -32,7 +33,7 @@ impl Fingerprint {
 }
 
 /// What became of a push; `None` while it is under way.
-pub(super) type Outcome = Option<Result<(), CallError>>;
+pub(super) type Outcome = Option<Result<PushResponse, CallError>>;
 
 /// Payloads that were stored, or are being stored.
 #[derive(Debug, Default)]
@@ -44,15 +45,16 @@ pub(super) struct Seen {
 
 #[derive(Debug)]
 enum State {
-    Stored,
+    /// With what was said, unless all of it was taken.
+    Stored(Option<Box<PushResponse>>),
     UnderWay(watch::Receiver<Outcome>),
 }
 
 /// What is to be done with a push.
 #[derive(Debug)]
 pub(super) enum Begun {
-    /// Nothing: it is stored.
-    Stored,
+    /// Nothing: it is stored, and this was said.
+    Stored(PushResponse),
     /// Wait: somebody else is storing it.
     UnderWay(watch::Receiver<Outcome>),
     /// Store it, and say here what became of it.
@@ -64,7 +66,7 @@ impl Seen {
     pub(super) fn begin(&mut self, payload: Fingerprint, now: Duration) -> Begun {
         self.forget_old(now);
         match self.payloads.get(&payload) {
-            Some(State::Stored) => return Begun::Stored,
+            Some(State::Stored(said)) => return Begun::Stored(said.as_deref().cloned().unwrap_or_default()),
             // One whose sender is gone will never be answered.
             Some(State::UnderWay(outcome)) if outcome.has_changed().is_ok() => {
                 return Begun::UnderWay(outcome.clone());
@@ -76,9 +78,10 @@ impl Seen {
         Begun::New(sender)
     }
 
-    /// Says that a payload is stored.
-    pub(super) fn stored(&mut self, payload: Fingerprint, now: Duration) {
-        self.payloads.insert(payload, State::Stored);
+    /// Says that a payload is stored, and what its sender hears.
+    pub(super) fn stored(&mut self, payload: Fingerprint, now: Duration, said: &PushResponse) {
+        let said = (!said.rejected.is_empty()).then(|| Box::new(said.clone()));
+        self.payloads.insert(payload, State::Stored(said));
         self.stored.push_back((now, payload));
     }
 
@@ -101,6 +104,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rpc::messages::RejectedSpans;
 
     fn payload(hash: u64) -> Fingerprint {
         Fingerprint { hash, bytes: 1 }
@@ -110,8 +114,11 @@ mod tests {
     fn what_was_stored_is_remembered_for_ten_minutes() {
         let mut seen = Seen::default();
         assert!(matches!(seen.begin(payload(1), Duration::ZERO), Begun::New(_)));
-        seen.stored(payload(1), Duration::ZERO);
-        assert!(matches!(seen.begin(payload(1), MEMORY), Begun::Stored));
+        let said = PushResponse {
+            rejected: vec![RejectedSpans::default()],
+        };
+        seen.stored(payload(1), Duration::ZERO, &said);
+        assert!(matches!(seen.begin(payload(1), MEMORY), Begun::Stored(again) if again == said));
         let later = MEMORY + Duration::from_secs(1);
         assert!(matches!(seen.begin(payload(1), later), Begun::New(_)));
         assert!(seen.stored.is_empty());
@@ -137,10 +144,11 @@ mod tests {
     fn memory_is_bounded() {
         let mut seen = Seen::default();
         for hash in 0..=MOST as u64 {
-            seen.stored(payload(hash), Duration::ZERO);
+            seen.stored(payload(hash), Duration::ZERO, &PushResponse::default());
         }
         assert!(matches!(seen.begin(payload(0), Duration::ZERO), Begun::New(_)));
-        assert!(matches!(seen.begin(payload(1), Duration::ZERO), Begun::Stored));
+        let again = seen.begin(payload(1), Duration::ZERO);
+        assert!(matches!(again, Begun::Stored(said) if said == PushResponse::default()));
         assert_eq!(seen.stored.len(), MOST);
     }
 

@@ -22,8 +22,38 @@ pub struct PushRequest {
 }
 
 /// The acknowledgement of a push.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-pub struct PushResponse {}
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct PushResponse {
+    /// What was not stored, because the tenant is at a limit. All else was.
+    #[prost(message, repeated, tag = "1")]
+    pub rejected: Vec<RejectedSpans>,
+}
+
+/// Spans that were dropped.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct RejectedSpans {
+    /// Which limit.
+    #[prost(enumeration = "RejectReason", tag = "1")]
+    pub reason: i32,
+    /// How many.
+    #[prost(uint32, tag = "2")]
+    pub spans: u32,
+    /// What the client reads.
+    #[prost(string, tag = "3")]
+    pub message: String,
+}
+
+/// Limits of a tenant that an ingester drops spans for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum RejectReason {
+    /// One of a later version.
+    Unknown = 0,
+    /// `max_traces_per_user`.
+    LiveTracesExceeded = 1,
+    /// `max_bytes_per_trace`.
+    TraceTooLarge = 2,
+}
 
 /// Seconds or nanoseconds, both ends included.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]

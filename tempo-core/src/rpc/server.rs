@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use prost::Message;
 use tempo_runtime::BoxFuture;
+use tokio::sync::Semaphore;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::server::{Grpc, NamedService, UnaryService};
@@ -25,9 +26,26 @@ pub const RECENT: &str = "/tempo.internal.v1.Ingester/Recent";
 /// The path of a querier's `run`.
 pub const RUN: &str = "/tempo.internal.v1.Querier/Run";
 
+/// How many calls of an ingester are read at once: no more than so many messages are in memory that the ingester does not
+/// count yet. Others wait at their senders.
+const READ_AT_ONCE: usize = 16;
+
 /// The ingester's service.
 #[derive(Clone)]
-pub struct IngesterService(pub Arc<dyn IngesterApi>);
+pub struct IngesterService {
+    role: Arc<dyn IngesterApi>,
+    reading: Arc<Semaphore>,
+}
+
+impl IngesterService {
+    /// A service that hands calls to `role`.
+    pub fn new(role: Arc<dyn IngesterApi>) -> Self {
+        Self {
+            role,
+            reading: Arc::new(Semaphore::new(READ_AT_ONCE)),
+        }
+    }
+}
 
 /// The querier's service.
 #[derive(Clone)]
@@ -53,9 +71,17 @@ impl tower::Service<Request<Body>> for IngesterService {
     }
 
     fn call(&mut self, request: Request<Body>) -> Answer {
-        let role = Arc::clone(&self.0);
+        let (role, reading) = (Arc::clone(&self.role), Arc::clone(&self.reading));
         match request.uri().path() {
-            PUSH => unary(request, move |message| async move { role.push(message).await }),
+            PUSH => Box::pin(async move {
+                // Never closed.
+                let place = reading.acquire_owned().await.ok();
+                let handle = move |message| {
+                    drop(place);
+                    async move { role.push(message).await }
+                };
+                unary(request, handle).await
+            }),
             RECENT => unary(request, move |message| async move { role.recent(message).await }),
             _ => not_offered(&request),
         }

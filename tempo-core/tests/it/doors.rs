@@ -3,9 +3,12 @@
 use std::io::Write;
 use std::net::TcpStream;
 
+use bytes::Bytes;
+use prost::Message;
 use tempo_core::load::client::OtlpClient;
 use tempo_core::load::engine::{Engine, EngineError, Ports};
 use tempo_core::load::shop::Shop;
+use tempo_model::proto::trace::ExportTraceServiceResponse;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
 use crate::support::{binary, client, eventually, search, traces};
@@ -129,4 +132,48 @@ async fn a_second_signal_ends_a_process_that_is_stopping() {
     let status = engine.wait().await.unwrap();
     assert_eq!(status.code(), Some(1));
     assert!(engine.log().contains("second SIGTERM"), "{}", engine.log());
+}
+
+#[tokio::test]
+async fn what_limits_drop_is_told_and_counted_and_what_is_too_large_is_refused_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = "overrides: {defaults: {ingestion: {max_traces_per_user: 10, rate_limit_bytes: 400000, \
+                  burst_size_bytes: 400000}}}\n";
+    let mut engine = spawn(folder.path(), |text, _| text + limits).await;
+    engine.wait_until_ready().await.unwrap();
+    let url = format!("http://127.0.0.1:{}/v1/traces", engine.ports().otlp_http);
+    let post = |body: Bytes| {
+        reqwest::Client::new()
+            .post(&url)
+            .header("content-type", "application/x-protobuf")
+            .body(body)
+            .send()
+    };
+    let mut shop = Shop::new(9);
+    let (request, _) = traces(&mut shop, 15);
+    let answer = post(request).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let answer = ExportTraceServiceResponse::decode(answer.bytes().await.unwrap()).unwrap();
+    let partial = answer.partial_success.unwrap();
+    assert!(partial.rejected_spans >= 5, "{partial:?}");
+    assert!(
+        partial.error_message.starts_with("LIVE_TRACES_EXCEEDED:"),
+        "{partial:?}"
+    );
+    assert_eq!(search(&engine, "{}").await.len(), 10);
+    let (_, metrics) = engine.get("/metrics", &[]).await.unwrap();
+    let rejected = partial.rejected_spans;
+    for line in [
+        format!(
+            r#"tempo_discarded_spans_total{{reason="live_traces_exceeded",tenant="single-tenant"}} {rejected}"#
+        ),
+        format!(
+            r#"tempo_receiver_refused_spans{{receiver="otlp/otlp_receiver",transport="http"}} {rejected}"#
+        ),
+        r#"tempo_limits_defaults{limit_name="max_local_traces_per_user"} 10"#.to_owned(),
+    ] {
+        assert!(metrics.contains(&line), "{line} is missing in {metrics}");
+    }
+    let (larger_than_the_burst, _) = traces(&mut shop, 600);
+    assert_eq!(post(larger_than_the_burst).await.unwrap().status(), 400);
 }

@@ -4,5 +4,6 @@ mod compactor;
 mod engine;
 mod handover;
 mod ingester;
+mod limits;
 mod store;
 mod world;

@@ -102,6 +102,7 @@ impl Config {
                 .max_block_duration
                 .unwrap_or(ingester.max_block_duration);
             ingester.max_block_bytes = live_store.max_block_bytes.unwrap_or(ingester.max_block_bytes);
+            ingester.trace_idle_period = live_store.max_trace_idle.unwrap_or(ingester.trace_idle_period);
             if let Some(wal) = live_store.wal {
                 self.storage.trace.wal = wal;
             }
@@ -130,13 +131,15 @@ pub struct Server {
     pub grpc_listen_address: String,
     /// The port that gRPC listens on.
     pub grpc_listen_port: u16,
-    /// How long reading a request may take.
+    /// How long the body of a request with spans may take to come; zero is for ever.
     pub http_server_read_timeout: GoDuration,
     /// How long answering a request may take.
     pub http_server_write_timeout: GoDuration,
-    /// The largest gRPC message taken in.
+    /// How many calls a gRPC connection may have under way.
+    pub grpc_server_max_concurrent_streams: u32,
+    /// Upstream's largest gRPC message taken in. Read, and not needed: messages between roles are bounded by what they hold.
     pub grpc_server_max_recv_msg_size: u64,
-    /// The largest gRPC message sent.
+    /// Upstream's largest gRPC message sent; as above.
     pub grpc_server_max_send_msg_size: u64,
     /// How long requests in flight may go on at the end.
     pub graceful_shutdown_timeout: GoDuration,
@@ -156,6 +159,7 @@ impl Default for Server {
             grpc_listen_port: 9095,
             http_server_read_timeout: GoDuration::seconds(30),
             http_server_write_timeout: GoDuration::seconds(30),
+            grpc_server_max_concurrent_streams: 100,
             grpc_server_max_recv_msg_size: 16 << 20,
             grpc_server_max_send_msg_size: 16 << 20,
             graceful_shutdown_timeout: GoDuration::seconds(30),
@@ -177,6 +181,7 @@ pub struct UsageReport {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct LiveStore {
+    max_trace_idle: Option<GoDuration>,
     max_block_duration: Option<GoDuration>,
     max_block_bytes: Option<u64>,
     wal: Option<crate::storage::WalStorage>,

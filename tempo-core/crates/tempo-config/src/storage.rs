@@ -67,12 +67,15 @@ impl Default for LocalStorage {
 pub struct WalStorage {
     /// The folder of the WAL: a disk that survives the process.
     pub path: String,
+    /// The most bytes of the WAL; ours. Pushes beyond are refused until blocks are committed.
+    pub max_bytes: u64,
 }
 
 impl Default for WalStorage {
     fn default() -> Self {
         Self {
             path: "/var/tempo/wal".to_owned(),
+            max_bytes: 4 << 30,
         }
     }
 }

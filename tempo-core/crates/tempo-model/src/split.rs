@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::ids::TraceId;
+use crate::view;
 use crate::wire::{Fields, WireError, put_length_delimited};
 
 /// The part of a request that goes to one shard.
@@ -35,6 +36,30 @@ pub fn by_trace(
         }
     }
     Ok(router.parts.into_iter().map(Out::finish).collect())
+}
+
+/// Tells `visit` the trace id and the encoded length of every span, in order. Of a span that has several ids the first one
+/// counts.
+pub fn for_each_span(payload: &[u8], mut visit: impl FnMut(TraceId, usize)) -> Result<(), WireError> {
+    for resource_spans in view::resource_spans(payload) {
+        for scope_spans in resource_spans?.scope_spans() {
+            for span in scope_spans?.spans() {
+                let span = span?;
+                visit(first_trace_id(span)?, span.len());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn first_trace_id(span: &[u8]) -> Result<TraceId, WireError> {
+    for field in Fields::of(span) {
+        let field = field?;
+        if field.number == 1 {
+            return Ok(TraceId::try_from(field.bytes("Span")?).unwrap_or_default());
+        }
+    }
+    Ok(TraceId::default())
 }
 
 /// A part under construction: a buffer for each level of nesting, as lengths come before contents.

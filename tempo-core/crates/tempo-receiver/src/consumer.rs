@@ -30,8 +30,18 @@ impl TraceBatch {
 /// Takes spans in. An `Ok` is the acknowledgement that the client hears.
 #[async_trait]
 pub trait TraceConsumer: Send + Sync + 'static {
-    /// Takes all of `batch`, or none of it.
-    async fn consume(&self, batch: TraceBatch) -> Result<(), ConsumeError>;
+    /// Takes `batch`, but for what the answer says was dropped; after an error, none of it counts as taken.
+    async fn consume(&self, batch: TraceBatch) -> Result<Taken, ConsumeError>;
+}
+
+/// What was taken of a batch: all of it, unless this says otherwise. Clients hear of the rest as OTLP's partial success,
+/// and do not send it again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Taken {
+    /// Spans that were dropped for good.
+    pub rejected_spans: u64,
+    /// Why; empty when nothing was.
+    pub reason: String,
 }
 
 /// Why spans were not taken, in the words of the protocol.
@@ -59,6 +69,8 @@ impl ConsumeError {
 pub enum ErrorKind {
     /// Mend the request; sending it again is no use.
     InvalidArgument,
+    /// Send smaller requests; sending this one again is no use.
+    TooLarge,
     /// Say who you are.
     Unauthenticated,
     /// Send less, or later.
@@ -80,7 +92,7 @@ impl ErrorKind {
     pub fn retry_after(self) -> Option<Duration> {
         match self {
             Self::ResourceExhausted { retry_after } | Self::Unavailable { retry_after } => retry_after,
-            Self::InvalidArgument | Self::Unauthenticated | Self::Internal => None,
+            Self::InvalidArgument | Self::TooLarge | Self::Unauthenticated | Self::Internal => None,
         }
     }
 

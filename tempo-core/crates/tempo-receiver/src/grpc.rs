@@ -1,26 +1,39 @@
 //! OTLP over gRPC: `TraceService/Export`.
+//!
+//! The one message of a request is read here rather than by the gRPC library, which reads and inflates messages before
+//! anybody is asked whether there is room for them.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
+use http_body_util::{BodyExt, Full};
 use prost::Message;
 use tempo_runtime::{BoxFuture, Shutdown};
 use tokio::net::TcpListener;
 use tonic::body::Body;
-use tonic::codec::CompressionEncoding;
-use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::metadata::GRPC_CONTENT_TYPE;
+use tonic::server::NamedService;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Status};
 
 use crate::consumer::{ConsumeError, ErrorKind};
-use crate::door::Door;
-use crate::raw_codec::RawCodec;
+use crate::door::{Door, Encoding};
+use crate::http::export_response;
+use crate::packing::Packing;
 
 /// The path of the one method.
 pub const EXPORT_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+
+/// What comes before a message: whether it is compressed, and its length.
+const PREFIX_BYTES: usize = 5;
+/// How many requests a connection may have under way, as upstream's servers allow.
+const MAX_STREAMS: u32 = 100;
+const ENCODING: &str = "grpc-encoding";
+const ACCEPTED: (&str, &str) = ("grpc-accept-encoding", "identity,gzip,zstd,deflate");
 
 /// A server that cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +46,7 @@ pub async fn serve(listener: TcpListener, door: Door, shutdown: Shutdown) -> Res
     // Answers are small: they must not wait for more to fill a packet.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tonic::transport::Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
         .add_service(TraceService::new(door))
         .serve_with_incoming_shutdown(incoming, shutdown.triggered())
         .await?;
@@ -68,59 +82,70 @@ impl tower::Service<http::Request<Body>> for TraceService {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let door = self.door.clone();
         Box::pin(async move {
-            if request.uri().path() != EXPORT_PATH {
-                return Ok(
-                    Status::unimplemented(format!("{} is not offered here", request.uri().path()))
-                        .into_http(),
-                );
-            }
-            let limit = door.settings().max_request_bytes;
-            let mut grpc = Grpc::new(RawCodec)
-                .accept_compressed(CompressionEncoding::Gzip)
-                .max_decoding_message_size(limit);
-            let mut response = grpc.unary(Export { door }, request).await;
-            refuse_size_for_good(response.headers_mut());
+            let exported = match request.uri().path() {
+                EXPORT_PATH => export(&door, request).await,
+                path => Err(Status::unimplemented(format!("{path} is not offered here"))),
+            };
+            let mut response = exported.unwrap_or_else(Status::into_http);
+            let (name, encodings) = ACCEPTED;
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(encodings));
             Ok(response)
         })
     }
 }
 
-/// The server library calls a message that is too large `OUT_OF_RANGE`, which OTLP clients send again for ever; nothing
-/// else here answers so.
-fn refuse_size_for_good(headers: &mut HeaderMap) {
-    let is_status =
-        |code: Code| move |value: &HeaderValue| value.as_bytes() == (code as i32).to_string().as_bytes();
-    if headers
-        .get(Status::GRPC_STATUS)
-        .is_some_and(is_status(Code::OutOfRange))
-    {
-        headers.insert(
-            Status::GRPC_STATUS,
-            HeaderValue::from(Code::ResourceExhausted as i32),
-        );
+async fn export(door: &Door, request: http::Request<Body>) -> Result<http::Response<Body>, Status> {
+    let (head, body) = request.into_parts();
+    let packing = packing(&head.headers)?;
+    let limit = door.settings().max_request_bytes.saturating_add(PREFIX_BYTES);
+    let arrived = door.read(body, 0, limit).await;
+    let mut arrived = arrived.map_err(|error| status(&error))?;
+    let is_packed = take_prefix(&mut arrived.body)?;
+    let packing = if is_packed { packing } else { Packing::None };
+    let taken = door
+        .push(arrived, (packing, Encoding::Protobuf), head.headers, "grpc")
+        .await
+        .map_err(|error| status(&error))?;
+    Ok(answer(&export_response(taken)))
+}
+
+/// The compression that a request names.
+fn packing(headers: &HeaderMap) -> Result<Packing, Status> {
+    let name = headers.get(ENCODING);
+    let name = name.map_or("", |value| value.to_str().unwrap_or("not text"));
+    Packing::of(name).ok_or_else(|| {
+        let known = Packing::NAMES;
+        Status::unimplemented(format!("unsupported {ENCODING}: {name}; supported: {known}"))
+    })
+}
+
+/// Takes what is before the one message of a body off; whether the message is compressed.
+fn take_prefix(body: &mut Bytes) -> Result<bool, Status> {
+    let cut_off = || Status::invalid_argument("the request is not one whole gRPC message");
+    let flag = body.try_get_u8().map_err(|_| cut_off())?;
+    let length = body.try_get_u32().map_err(|_| cut_off())?;
+    match flag {
+        0 | 1 if body.len() == length as usize => Ok(flag == 1),
+        0 | 1 => Err(cut_off()),
+        _ => Err(Status::invalid_argument(format!(
+            "{flag} does not say whether the gRPC message is compressed"
+        ))),
     }
 }
 
-struct Export {
-    door: Door,
-}
-
-impl UnaryService<Bytes> for Export {
-    type Response = Bytes;
-    type Future = BoxFuture<'static, Result<Response<Bytes>, Status>>;
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let door = self.door.clone();
-        Box::pin(async move {
-            let (metadata, _, payload) = request.into_parts();
-            let headers: HeaderMap = metadata.into_headers();
-            door.push(payload, headers, "grpc")
-                .await
-                .map_err(|error| status(&error))?;
-            // An empty ExportTraceServiceResponse is an empty message.
-            Ok(Response::new(Bytes::new()))
-        })
-    }
+fn answer(message: &[u8]) -> http::Response<Body> {
+    let mut frame = BytesMut::with_capacity(PREFIX_BYTES + message.len());
+    frame.put_u8(0);
+    frame.put_u32(message.len() as u32);
+    frame.put_slice(message);
+    let mut trailers = HeaderMap::new();
+    trailers.insert(Status::GRPC_STATUS, HeaderValue::from(Code::Ok as i32));
+    let body = Full::new(frame.freeze()).with_trailers(std::future::ready(Some(Ok(trailers))));
+    let mut response = http::Response::new(Body::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, GRPC_CONTENT_TYPE);
+    response
 }
 
 /// The gRPC status of an error, with `RetryInfo` where the client should wait.
@@ -128,7 +153,8 @@ pub fn status(error: &ConsumeError) -> Status {
     let code = match error.kind {
         ErrorKind::InvalidArgument => Code::InvalidArgument,
         ErrorKind::Unauthenticated => Code::Unauthenticated,
-        ErrorKind::ResourceExhausted { .. } => Code::ResourceExhausted,
+        // Clients send what is answered so again only if they are told when.
+        ErrorKind::TooLarge | ErrorKind::ResourceExhausted { .. } => Code::ResourceExhausted,
         ErrorKind::Unavailable { .. } => Code::Unavailable,
         ErrorKind::Internal => Code::Internal,
     };

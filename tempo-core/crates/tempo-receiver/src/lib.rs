@@ -13,7 +13,8 @@ mod consumer;
 mod door;
 pub mod grpc;
 pub mod http;
+mod packing;
 pub mod raw_codec;
 
-pub use consumer::{ConsumeError, ErrorKind, TraceBatch, TraceConsumer};
+pub use consumer::{ConsumeError, ErrorKind, Taken, TraceBatch, TraceConsumer};
 pub use door::{Door, DoorSettings};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use prometheus_client::collector::Collector;
 use prometheus_client::registry::{Metric, Registry};
 
 /// The content type of [`MetricsRegistry::render`]'s text.
@@ -20,6 +21,11 @@ impl MetricsRegistry {
         // The encoder ends help texts with a full stop of its own.
         self.registry.lock().register(name, help, metric.clone());
         metric
+    }
+
+    /// Registers what says its metrics each time that it is asked.
+    pub fn register_collector(&self, collector: impl Collector) {
+        self.registry.lock().register_collector(Box::new(collector));
     }
 
     /// All metrics in the OpenMetrics text format.

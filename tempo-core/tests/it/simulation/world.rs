@@ -42,6 +42,8 @@ pub(super) struct World {
     pub(super) script: Arc<Script>,
     pub(super) disk: MemoryFiles,
     pub(super) settings: ingester::Settings,
+    /// What new ingesters hold tenants to.
+    pub(super) limits: TenantLimits,
     pub(super) reader: Reader,
     sent: Mutex<Sent>,
 }
@@ -109,6 +111,7 @@ impl World {
             script,
             disk,
             settings,
+            limits: TenantLimits::default(),
             sent: Mutex::default(),
         }
     }
@@ -163,7 +166,7 @@ impl World {
     async fn ingester(&self, environment: Environment) -> Ingester {
         let (store, settings) = (Arc::clone(&self.store), self.settings.clone());
         let registry = MetricsRegistry::default();
-        Ingester::start(environment, store, TenantLimits::default(), settings, &registry)
+        Ingester::start(environment, store, self.limits.clone(), settings, &registry)
             .await
             .unwrap()
     }

@@ -15,6 +15,8 @@ pub struct Ingester {
     pub max_block_duration: GoDuration,
     /// The bytes of memory at which a head becomes a block. Upstream counts bytes of its WAL: 500 MiB.
     pub max_block_bytes: u64,
+    /// A trace without new spans for so long is not alive any more, as limits on live traces count.
+    pub trace_idle_period: GoDuration,
     /// How often heads are looked at.
     pub flush_check_period: GoDuration,
     /// How long a flushed head stays readable in memory.
@@ -31,6 +33,7 @@ impl Default for Ingester {
             lifecycler: Lifecycler::default(),
             max_block_duration: GoDuration::seconds(30 * 60),
             max_block_bytes: 64_000_000,
+            trace_idle_period: GoDuration::seconds(5),
             flush_check_period: GoDuration::seconds(10),
             complete_block_timeout: GoDuration::seconds(60),
             concurrent_flushes: 2,

@@ -38,6 +38,9 @@ proptest! {
         let walked = walk(&payload);
         if let Ok(contents) = contents {
             prop_assert_eq!(walked, Some(contents.spans), "views read what was found valid");
+            let mut told = 0;
+            prop_assert!(split::for_each_span(&payload, |_, _| told += 1).is_ok());
+            prop_assert_eq!(told, contents.spans);
         }
         let parts = split::by_trace(&Bytes::from(payload.clone()), 3, |id| usize::from(id.0[0]));
         if let (Ok(parts), Ok(contents)) = (parts, contents) {

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
+use http_body_util::{BodyExt, Full, channel::Channel as SlowBody};
 use prost::Message;
+use tempo_model::proto::trace::ExportTraceServiceResponse;
 use tempo_receiver::raw_codec::RawCodec;
-use tempo_receiver::{ConsumeError, DoorSettings, ErrorKind, grpc};
-use tonic::Code;
+use tempo_receiver::{ConsumeError, DoorSettings, ErrorKind, Taken, grpc};
+use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tower::{Service, ServiceExt};
 
 use crate::support::{Doors, doors, open_doors, request};
 
@@ -22,11 +26,11 @@ async fn call(
     channel: &Channel,
     path: &'static str,
     payload: Bytes,
-    gzip: bool,
-) -> Result<Bytes, tonic::Status> {
+    packing: Option<CompressionEncoding>,
+) -> Result<Bytes, Status> {
     let mut client = tonic::client::Grpc::new(channel.clone());
-    if gzip {
-        client = client.send_compressed(CompressionEncoding::Gzip);
+    if let Some(packing) = packing {
+        client = client.send_compressed(packing);
     }
     client.ready().await.unwrap();
     let mut message = tonic::Request::new(payload);
@@ -39,24 +43,29 @@ async fn call(
     Ok(answer.into_inner())
 }
 
-async fn export(channel: &Channel, payload: impl Into<Bytes>) -> Result<Bytes, tonic::Status> {
-    call(channel, grpc::EXPORT_PATH, payload.into(), false).await
+async fn export(channel: &Channel, payload: impl Into<Bytes>) -> Result<Bytes, Status> {
+    call(channel, grpc::EXPORT_PATH, payload.into(), None).await
 }
 
 #[tokio::test]
 async fn a_request_comes_through_unchanged() {
     let doors = open_doors().await;
     let channel = connect(&doors).await;
-    for gzip in [false, true] {
+    for packing in [None, Some(CompressionEncoding::Gzip)] {
         let payload = Bytes::from(request("a").encode_to_vec());
         assert!(
-            call(&channel, grpc::EXPORT_PATH, payload, gzip)
+            call(&channel, grpc::EXPORT_PATH, payload, packing)
                 .await
                 .unwrap()
                 .is_empty()
         );
     }
-    assert_eq!(doors.received(), [request("a"), request("a")]);
+    let packed = zstd::encode_all(request("a").encode_to_vec().as_slice(), 1).unwrap();
+    let mut message = vec![1, 0, 0, 0, packed.len() as u8];
+    message.extend(packed);
+    let status = raw_call(&channel, "zstd", Body::new(Full::from(message))).await;
+    assert_eq!(status.code(), Code::Ok, "{status}");
+    assert_eq!(doors.received(), vec![request("a"); 3]);
     let batches = doors.consumer.batches.lock();
     assert_eq!(batches[0].header("X-Scope-OrgID"), Some("acme"));
     assert_eq!((batches[0].transport, batches[0].contents.spans), ("grpc", 1));
@@ -80,7 +89,7 @@ async fn broken_bytes_and_unknown_methods_are_refused() {
         assert_eq!(status.code(), Code::InvalidArgument, "{status}");
     }
     let path = "/opentelemetry.proto.collector.trace.v1.TraceService/Import";
-    let status = call(&channel, path, Bytes::new(), false).await.unwrap_err();
+    let status = call(&channel, path, Bytes::new(), None).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
     export(&channel, request("a").encode_to_vec()).await.unwrap();
 }
@@ -94,8 +103,8 @@ async fn what_is_too_large_is_refused_for_good_also_when_it_is_compressed() {
     let doors = doors(settings, 1).await;
     let channel = connect(&doors).await;
     let large = Bytes::from(request(&"a".repeat(1 << 20)).encode_to_vec());
-    for gzip in [false, true] {
-        let status = call(&channel, grpc::EXPORT_PATH, large.clone(), gzip)
+    for packing in [None, Some(CompressionEncoding::Gzip)] {
+        let status = call(&channel, grpc::EXPORT_PATH, large.clone(), packing)
             .await
             .unwrap_err();
         assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
@@ -167,4 +176,112 @@ async fn a_request_in_flight_is_answered_before_the_door_closes() {
     doors.shutdown.finished().await;
     assert_eq!(doors.received(), [request("a")]);
     assert!(tokio::net::TcpStream::connect(doors.grpc).await.is_err());
+}
+
+#[tokio::test]
+async fn large_requests_come_through_too() {
+    let doors = open_doors().await;
+    let channel = connect(&doors).await;
+    let large = request(&"a".repeat(5 << 20));
+    for packing in [None, Some(CompressionEncoding::Gzip)] {
+        let payload = Bytes::from(large.encode_to_vec());
+        call(&channel, grpc::EXPORT_PATH, payload, packing).await.unwrap();
+    }
+    assert!(doors.received() == [large.clone(), large]);
+}
+
+#[tokio::test]
+async fn what_was_dropped_is_a_partial_success() {
+    let doors = open_doors().await;
+    *doors.consumer.taken.lock() = Taken {
+        rejected_spans: 3,
+        reason: "because".to_owned(),
+    };
+    let answer = export(&connect(&doors).await, request("a").encode_to_vec())
+        .await
+        .unwrap();
+    let partial = ExportTraceServiceResponse::decode(answer)
+        .unwrap()
+        .partial_success
+        .unwrap();
+    assert_eq!(
+        (partial.rejected_spans, partial.error_message.as_str()),
+        (3, "because")
+    );
+}
+
+/// A call with a body as it is; the status that it ends with.
+async fn raw_call(channel: &Channel, encoding: &'static str, body: Body) -> Status {
+    let call = http::Request::post(grpc::EXPORT_PATH)
+        .header("content-type", "application/grpc")
+        .header("grpc-encoding", encoding)
+        .body(body)
+        .unwrap();
+    let response = channel.clone().ready().await.unwrap().call(call).await.unwrap();
+    let (head, body) = response.into_parts();
+    let trailers = body.collect().await.unwrap().trailers().cloned();
+    Status::from_header_map(&trailers.unwrap_or(head.headers)).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_no_grpc_message_is_refused() {
+    let doors = open_doors().await;
+    let channel = connect(&doors).await;
+    for (encoding, body, code) in [
+        ("identity", &b""[..], Code::InvalidArgument),
+        ("identity", b"\0\0\0", Code::InvalidArgument),
+        ("identity", b"\0\0\0\0\x09short", Code::InvalidArgument),
+        ("identity", b"\0\0\0\0\0\0\0\0\0\0", Code::InvalidArgument),
+        ("identity", b"\x07\0\0\0\0", Code::InvalidArgument),
+        ("gzip", b"\x01\0\0\0\x07no gzip", Code::InvalidArgument),
+        ("snappy", b"\0\0\0\0\0", Code::Unimplemented),
+        ("identity", b"\0\0\0\0\0", Code::Ok),
+    ] {
+        let status = raw_call(&channel, encoding, Body::new(Full::from(body))).await;
+        assert_eq!(status.code(), code, "{encoding} {body:?}: {status}");
+    }
+    assert!(doors.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_message_takes_room_while_it_comes() {
+    let settings = DoorSettings {
+        max_in_flight_bytes: 64 << 10,
+        ..DoorSettings::default()
+    };
+    let doors = doors(settings, 1000).await;
+    let channel = connect(&doors).await;
+    let (mut slow, body) = SlowBody::<Bytes, Status>::new(1);
+    let held = raw_call(&channel, "identity", Body::new(body));
+    let other = connect(&doors).await;
+    let send = || export(&other, request("a").encode_to_vec());
+    let refused = async {
+        slow.send_data(Bytes::from(vec![0; 63 << 10])).await.unwrap();
+        loop {
+            if let Err(status) = send().await {
+                break status;
+            }
+        }
+    };
+    tokio::select! {
+        status = held => panic!("half a message was answered: {status}"),
+        status = refused => assert_eq!(status.code(), Code::Unavailable, "{status}"),
+    }
+    // The call is gone, and with it its room.
+    while send().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_come_is_given_up() {
+    let settings = DoorSettings {
+        read_timeout: Duration::from_millis(10),
+        ..DoorSettings::default()
+    };
+    let doors = doors(settings, 1000).await;
+    let (_slow, body) = SlowBody::<Bytes, Status>::new(1);
+    let status = raw_call(&connect(&doors).await, "identity", Body::new(body)).await;
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.message().contains("did not come"), "{status}");
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use flate2::Compression;
 use prost::Message;
 use reqwest::{Client, Method, Response, StatusCode};
-use tempo_receiver::{ConsumeError, DoorSettings, ErrorKind};
+use tempo_model::proto::trace::ExportTraceServiceResponse;
+use tempo_receiver::{ConsumeError, DoorSettings, ErrorKind, Taken};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -256,4 +257,95 @@ async fn json_errors_name_the_delay_as_upstream_does() {
     assert_eq!(answer.status(), 429);
     let expected = r#"{"code":8,"message":"because","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"5s"}]}"#;
     assert_eq!(answer.text().await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn what_was_dropped_is_a_partial_success() {
+    let doors = open_doors().await;
+    *doors.consumer.taken.lock() = Taken {
+        rejected_spans: 3,
+        reason: "because".to_owned(),
+    };
+    let answer = post(&doors, PROTOBUF, None, request("a").encode_to_vec()).await;
+    assert_eq!(answer.status(), 200);
+    let answer = ExportTraceServiceResponse::decode(answer.bytes().await.unwrap()).unwrap();
+    let partial = answer.partial_success.unwrap();
+    assert_eq!(
+        (partial.rejected_spans, partial.error_message.as_str()),
+        (3, "because")
+    );
+    let json = r#"{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "a"}]}]}]}"#;
+    let expected = r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"because"}}"#;
+    let answer = post(&doors, JSON, None, json).await;
+    assert_eq!(answer.text().await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_takes_room_while_it_comes() {
+    let settings = DoorSettings {
+        max_in_flight_bytes: 64 << 10,
+        ..DoorSettings::default()
+    };
+    let doors = doors(settings, 1000).await;
+    let mut slow = TcpStream::connect(doors.http).await.unwrap();
+    let head = format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: a\r\ncontent-type: {PROTOBUF}\r\ntransfer-encoding: chunked\r\n\r\nfc00\r\n"
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    slow.write_all(&vec![0; 0xfc00]).await.unwrap();
+    let send = || post(&doors, PROTOBUF, None, request("a").encode_to_vec());
+    while send().await.status() != 503 {
+        tokio::task::yield_now().await;
+    }
+    drop(slow);
+    while send().await.status() != 200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    let settings = DoorSettings {
+        read_timeout: Duration::from_millis(10),
+        ..DoorSettings::default()
+    };
+    let doors = doors(settings, 1000).await;
+    let mut slow = TcpStream::connect(doors.http).await.unwrap();
+    let head = format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: a\r\ncontent-type: {PROTOBUF}\r\ncontent-length: 9\r\n\r\n"
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    slow.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 503");
+}
+
+#[tokio::test]
+async fn large_requests_come_through_in_every_form() {
+    let doors = open_doors().await;
+    let name = "a".repeat(5 << 20);
+    let large = request(&name);
+    let json = format!(
+        r#"{{"resourceSpans": [{{"scopeSpans": [{{"spans": [{{"traceId": "01010101010101010101010101010101",
+        "spanId": "0202020202020202", "name": "{name}", "startTimeUnixNano": 5}}]}}]}}]}}"#
+    );
+    assert_eq!(
+        post(&doors, PROTOBUF, None, large.encode_to_vec()).await.status(),
+        200
+    );
+    assert_eq!(post(&doors, JSON, None, json).await.status(), 200);
+    // What deflate cannot make much smaller.
+    let mut state = 1_u64;
+    let noise: String = std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'!' + (state >> 58) as u8)
+    })
+    .take(1 << 19)
+    .collect();
+    let packed = gzip(&request(&noise).encode_to_vec());
+    assert!(packed.len() > 256 << 10, "{}", packed.len());
+    assert_eq!(post(&doors, PROTOBUF, Some("gzip"), packed).await.status(), 200);
+    assert!(doors.received() == [large.clone(), large, request(&noise)]);
 }

@@ -5,6 +5,9 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../../../tempo-model/tests/it/edits.rs"]
+mod edits;
+mod fuzz;
 mod grpc;
 mod http;
 mod support;
