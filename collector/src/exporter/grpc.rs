@@ -205,6 +205,24 @@ mod tests {
     }
 
     #[test]
+    fn what_may_pass_is_sent_again() {
+        for code in 1..=16 {
+            let code = Code::from(code);
+            let may_pass = matches!(
+                code,
+                Code::Cancelled
+                    | Code::DeadlineExceeded
+                    | Code::Aborted
+                    | Code::OutOfRange
+                    | Code::Unavailable
+                    | Code::DataLoss
+            );
+            let error = failure(&Status::new(code, "no"));
+            assert_eq!(error.is_retryable, may_pass, "{code:?}");
+        }
+    }
+
+    #[test]
     fn exhausted_resources_are_retried_only_when_the_server_says_when() {
         let plain = failure(&Status::resource_exhausted("slow down"));
         assert!(!plain.is_retryable);
