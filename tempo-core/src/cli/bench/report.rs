@@ -81,9 +81,10 @@ const HEADER: [&str; 7] = [
 const LOOPS_HEADER: [&str; 3] = ["hot loop", "instructions", "for each"];
 
 impl Report {
-    /// Whether every bar that was measured is met.
+    /// Whether bars were measured and every one of them is met.
     pub(super) fn all_met(&self) -> bool {
-        BARS.iter().all(|bar| self.is_met(bar) != Some(false))
+        let mut measured = BARS.iter().filter_map(|bar| self.is_met(bar)).peekable();
+        measured.peek().is_some() && measured.all(|is_met| is_met)
     }
 
     fn is_met(&self, bar: &Bar) -> Option<bool> {
@@ -266,6 +267,11 @@ mod tests {
         assert!(!report.all_met());
         report.figures.set(Key::StoredBytes, 31.0);
         assert!(report.all_met(), "what is not known is not missed");
+        let nothing = Report {
+            figures: Figures::default(),
+            ..report.clone()
+        };
+        assert!(!nothing.all_met(), "nothing was measured");
         report.instructions = Some(Err("valgrind is not installed".to_owned()));
         assert!(report.to_text().contains("valgrind is not installed"));
     }
