@@ -12,12 +12,11 @@ pub(super) use plan::AttributePlan;
 
 use super::WriteError;
 use super::chunk::Values;
-use super::lists::{AttributeLists, Entry};
+use super::lists::{AttributeLists, ListColumn};
 use super::row_group::Chunks;
 use super::rows::{NOWHERE, Ordinals, Rows, at};
 use super::source::Source;
 use super::texts::{MadeTexts, Texts};
-use crate::head::attributes::AttributeTable;
 use crate::head::attributes::column::{Column, ColumnValues};
 use crate::head::owner::Owner;
 use crate::schema::ValueKind;
@@ -138,14 +137,16 @@ impl<'r, 'a> SpanAttributes<'r, 'a> {
     }
 
     fn write_list(&self, chunks: &mut Chunks) -> Result<u64, WriteError> {
-        let mut entries = Vec::new();
-        for (part, key, column) in &self.others {
-            if let Some(part) = self.rows.parts.get(*part) {
-                entries.extend(Entry::all(key, column, &part.destinations));
-            }
-        }
+        let columns = self.others.iter().filter_map(|(part, key, column)| {
+            Some(ListColumn {
+                key,
+                column,
+                destinations: &self.rows.parts.get(*part)?.destinations,
+            })
+        });
+        let columns: Vec<ListColumn<'_>> = columns.collect();
         let outer = vec![0; self.rows.len()];
-        let lists = AttributeLists::of_entries(&outer, &outer, 0, &entries)?;
+        let lists = AttributeLists::of_columns(&outer, &outer, 0, &columns)?;
         lists.write(chunks)?;
         Ok(lists.len() as u64)
     }
@@ -403,14 +404,4 @@ fn text(value: ValueView<'_>) -> Option<&[u8]> {
         ValueView::String(text) => Some(text),
         _ => None,
     }
-}
-
-/// The entries of all attributes of nested owners, such as events.
-pub(super) fn entries_of<'a>(
-    table: &'a AttributeTable,
-    destinations: &'a [u32],
-) -> impl Iterator<Item = Entry<'a>> {
-    table
-        .columns()
-        .flat_map(|(key, column)| Entry::all(key, column, destinations))
 }

@@ -4,44 +4,32 @@ use parquet::errors::ParquetError;
 use tempo_model::view::{AttributeView, ValueView};
 
 use super::WriteError;
-use super::attributes::entries_of;
 use super::chunk::Values;
 use super::row_group::Chunks;
 use super::rows::{NOWHERE, Rows, at};
 use super::texts::{MadeTexts, Texts};
 use crate::head::attributes::AttributeTable;
-use crate::head::attributes::column::Column;
+use crate::head::attributes::column::{Column, ColumnValues};
 use crate::head::intern::Coded;
 use crate::head::segment::Segment;
 use crate::schema::{ValueKind, value};
 
-/// An attribute of the owner that is the `owner`th in the file's order.
-pub(super) struct Entry<'a> {
-    owner: u32,
-    key: &'a str,
-    column: &'a Column,
-    /// The place in the column.
-    place: usize,
+/// The attributes of one key and type, for lists.
+pub(super) struct ListColumn<'a> {
+    pub(super) key: &'a str,
+    pub(super) column: &'a Column,
+    /// For each owner its place in the file's order, or [`NOWHERE`].
+    pub(super) destinations: &'a [u32],
 }
 
-impl<'a> Entry<'a> {
-    /// What a column has of owners that go somewhere.
-    pub(super) fn all(
-        key: &'a str,
-        column: &'a Column,
-        destinations: &'a [u32],
-    ) -> impl Iterator<Item = Self> {
-        let owners = column.owners.iter().enumerate();
-        owners.filter_map(move |(place, owner)| {
-            let owner = *destinations.get(*owner as usize)?;
-            (owner != NOWHERE).then_some(Self {
-                owner,
-                key,
-                column,
-                place,
-            })
-        })
-    }
+/// An attribute of the owner that is the `owner`th in the file's order.
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry {
+    owner: u32,
+    /// The number of the column.
+    column: u32,
+    /// The place in the column.
+    place: u32,
 }
 
 /// Attribute lists: key, type and text form.
@@ -56,23 +44,27 @@ pub(super) struct AttributeLists {
 }
 
 impl AttributeLists {
-    /// The lists of owners that have these levels themselves, being `depth` lists deep. `entries` are in any order; those
-    /// of one owner, key and type keep theirs.
-    pub(super) fn of_entries(
+    /// The lists of owners that have these levels themselves, being `depth` lists deep. Of one owner, attributes of one
+    /// column keep their order.
+    pub(super) fn of_columns(
         repetition: &[u8],
         definition: &[u8],
         depth: u8,
-        entries: &[Entry<'_>],
+        columns: &[ListColumn<'_>],
     ) -> Result<Self, WriteError> {
         let owners = definition.iter().map(|level| usize::from(*level == depth)).sum();
-        let mut by_owner = by_owner(entries, owners).into_iter().peekable();
+        let mut by_owner = by_owner(columns, owners).into_iter().peekable();
+        let mut codes: Vec<ColumnCodes<'_>> = columns.iter().map(ColumnCodes::of).collect();
         let mut lists = Self::default();
+        let mut attributes = Vec::new();
         let mut owner = 0;
         for (repetition, definition) in repetition.iter().zip(definition) {
-            let mut attributes = Vec::new();
+            attributes.clear();
             if *definition == depth {
                 while let Some(entry) = by_owner.next_if(|entry| entry.owner == owner) {
-                    attributes.push(lists.codes(entry.key.as_bytes(), entry.column.view(entry.place))?);
+                    if let Some(codes) = codes.get_mut(entry.column as usize) {
+                        attributes.push(codes.of_entry(entry.place as usize, &mut lists)?);
+                    }
                 }
                 owner += 1;
             }
@@ -84,10 +76,12 @@ impl AttributeLists {
     /// The lists of rows, each of which has an owner's attributes.
     pub(super) fn of_owners(owners: &[Vec<AttributeView<'_>>], of_rows: &[u32]) -> Result<Self, WriteError> {
         let mut lists = Self::default();
-        let mut codes = |attribute: &AttributeView<'_>| lists.codes(attribute.key, attribute.value);
-        let owners = owners
-            .iter()
-            .map(|attributes| attributes.iter().map(&mut codes).collect());
+        let owners = owners.iter().map(|attributes| {
+            attributes
+                .iter()
+                .map(|attribute| lists.codes(attribute))
+                .collect()
+        });
         let owners: Vec<Vec<[u32; 3]>> = owners.collect::<Result<_, _>>()?;
         for ordinal in of_rows {
             let attributes = owners.get(*ordinal as usize).map(Vec::as_slice);
@@ -96,13 +90,22 @@ impl AttributeLists {
         Ok(lists)
     }
 
-    fn codes(&mut self, key: &[u8], value: ValueView<'_>) -> Result<[u32; 3], WriteError> {
-        let text = match value {
+    fn codes(&mut self, attribute: &AttributeView<'_>) -> Result<[u32; 3], WriteError> {
+        let kind = ValueKind::of(&attribute.value).name();
+        let value = self.value_code(attribute.value)?;
+        Ok([
+            self.keys.code(attribute.key),
+            self.kinds.code(kind.as_bytes()),
+            value,
+        ])
+    }
+
+    /// The code of a value's text form.
+    fn value_code(&mut self, value: ValueView<'_>) -> Result<u32, WriteError> {
+        Ok(match value {
             ValueView::String(text) => self.values.code(text),
             other => self.values.code(value::to_text(other)?.as_bytes()),
-        };
-        let kind = ValueKind::of(&value).name();
-        Ok([self.keys.code(key), self.kinds.code(kind.as_bytes()), text])
+        })
     }
 
     fn push(&mut self, repetition: u8, definition: u8, depth: u8, attributes: &[[u32; 3]]) {
@@ -152,7 +155,7 @@ impl<'a> Nested<'a> {
         let segments: Vec<&Segment> = rows.parts.iter().map(|part| part.segment).collect();
         let starts: Vec<Vec<u32>> = segments
             .iter()
-            .map(|segment| starts(owners(segment), segment.rows()))
+            .map(|segment| starts(owners(segment).iter().copied(), segment.rows()))
             .collect();
         let mut nested = Self {
             destinations: segments
@@ -228,11 +231,17 @@ impl<'a> Nested<'a> {
         table: impl Fn(&'a Segment) -> &'a AttributeTable,
         chunks: &mut Chunks,
     ) -> Result<(), WriteError> {
-        let mut entries = Vec::new();
-        for (segment, destinations) in self.segments.iter().zip(&self.destinations) {
-            entries.extend(entries_of(table(segment), destinations));
-        }
-        let lists = AttributeLists::of_entries(&self.repetition, &self.definition, 1, &entries)?;
+        let tables = self.segments.iter().zip(&self.destinations);
+        let columns = tables.flat_map(|(segment, destinations)| {
+            let columns = table(segment).columns();
+            columns.map(|(key, column)| ListColumn {
+                key,
+                column,
+                destinations,
+            })
+        });
+        let columns: Vec<ListColumn<'_>> = columns.collect();
+        let lists = AttributeLists::of_columns(&self.repetition, &self.definition, 1, &columns)?;
         Ok(lists.write(chunks)?)
     }
 
@@ -242,11 +251,69 @@ impl<'a> Nested<'a> {
     }
 }
 
-/// A counting sort by owner.
-fn by_owner<'e, 'a>(entries: &'e [Entry<'a>], owners: usize) -> Vec<&'e Entry<'a>> {
-    let numbers: Vec<u32> = entries.iter().map(|entry| entry.owner).collect();
-    let mut next = starts(&numbers, owners);
-    let mut sorted: Vec<&Entry<'_>> = entries.iter().collect();
+/// What a column's attributes are in lists: each key, type and word is looked up once.
+struct ColumnCodes<'a> {
+    key: &'a str,
+    column: &'a Column,
+    /// Codes of key and type.
+    name: Option<[u32; 2]>,
+    /// For each word of the column the code of its text form, or [`NOWHERE`].
+    words: Vec<u32>,
+}
+
+impl<'a> ColumnCodes<'a> {
+    fn of(column: &ListColumn<'a>) -> Self {
+        let words = column.column.words().map_or(0, |words| words.count());
+        Self {
+            key: column.key,
+            column: column.column,
+            name: None,
+            words: vec![NOWHERE; words],
+        }
+    }
+
+    /// Codes of key, type and value of an entry of the column.
+    fn of_entry(&mut self, place: usize, lists: &mut AttributeLists) -> Result<[u32; 3], WriteError> {
+        let [key, kind] = *self.name.get_or_insert_with(|| {
+            [
+                lists.keys.code(self.key.as_bytes()),
+                lists.kinds.code(self.column.kind.name().as_bytes()),
+            ]
+        });
+        let view = || self.column.view(place);
+        let known = match &self.column.values {
+            ColumnValues::Coded(coded) => self.words.get_mut(at(&coded.codes, place) as usize),
+            _ => None,
+        };
+        let value = match known {
+            None => lists.value_code(view())?,
+            Some(code) => {
+                if *code == NOWHERE {
+                    *code = lists.value_code(view())?;
+                }
+                *code
+            }
+        };
+        Ok([key, kind, value])
+    }
+}
+
+/// What the columns have of owners that go somewhere, by a counting sort by owner.
+fn by_owner(columns: &[ListColumn<'_>], owners: usize) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for (number, column) in (0..).zip(columns) {
+        let all = (0..).zip(&column.column.owners);
+        entries.extend(all.filter_map(|(place, owner)| {
+            let owner = *column.destinations.get(*owner as usize)?;
+            (owner != NOWHERE).then_some(Entry {
+                owner,
+                column: number,
+                place,
+            })
+        }));
+    }
+    let mut next = starts(entries.iter().map(|entry| entry.owner), owners);
+    let mut sorted = vec![Entry::default(); entries.len()];
     for entry in entries {
         if let Some(place) = next.get_mut(entry.owner as usize) {
             if let Some(to) = sorted.get_mut(*place as usize) {
@@ -259,10 +326,10 @@ fn by_owner<'e, 'a>(entries: &'e [Entry<'a>], owners: usize) -> Vec<&'e Entry<'a
 }
 
 /// Where the entries of each row begin, and the end of the last; `owners` has the row of each entry.
-fn starts(owners: &[u32], rows: usize) -> Vec<u32> {
+fn starts(owners: impl Iterator<Item = u32>, rows: usize) -> Vec<u32> {
     let mut starts = vec![0; rows + 1];
     for owner in owners {
-        if let Some(count) = starts.get_mut(*owner as usize + 1) {
+        if let Some(count) = starts.get_mut(owner as usize + 1) {
             *count += 1;
         }
     }
