@@ -27,6 +27,8 @@ mod trace;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use prost::Message;
+use tempo_model::proto::trace::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans};
 use tempo_model::view::{self, ResourceSpansView, ScopeSpansView};
 use tempo_model::wire::WireError;
 
@@ -133,6 +135,23 @@ impl Head {
         })
     }
 
+    /// Takes in a segment whose spans arrived at `arrival_ns`, and whose traces and owners were numbered by
+    /// [`Self::trace`], [`Self::resource_of`] and [`Self::scope_of`] just before.
+    pub(crate) fn append_segment(&mut self, mut segment: Segment, arrival_ns: u64) {
+        if segment.rows() == 0 {
+            return;
+        }
+        self.seal();
+        segment.introduced = std::mem::take(&mut self.open.introduced);
+        segment.seal();
+        self.sealed_spans += segment.rows();
+        self.sealed_bytes += segment.memory();
+        self.sealed.push(Arc::new(segment));
+        let (first, last) = self.arrivals_ns.unwrap_or((arrival_ns, arrival_ns));
+        self.arrivals_ns = Some((first.min(arrival_ns), last.max(arrival_ns)));
+        self.published = None;
+    }
+
     /// Number of spans.
     pub fn spans(&self) -> usize {
         self.sealed_spans + self.open.rows()
@@ -205,8 +224,36 @@ impl Head {
         Ok(())
     }
 
+    /// The number of a resource, given as a message without spans.
+    pub(crate) fn resource_of(&mut self, message: ResourceSpans) -> Result<u32, WireError> {
+        let payload = ExportTraceServiceRequest {
+            resource_spans: vec![message],
+        }
+        .encode_to_vec();
+        let view = view::resource_spans(&payload).next().transpose()?;
+        self.resource(&view.unwrap_or_default(), &mut Limit::none())
+    }
+
+    /// The number of a scope, given as a message without spans.
+    pub(crate) fn scope_of(&mut self, message: ScopeSpans) -> Result<u32, WireError> {
+        let payload = ResourceSpans {
+            scope_spans: vec![message],
+            ..ResourceSpans::default()
+        };
+        let payload = ExportTraceServiceRequest {
+            resource_spans: vec![payload],
+        }
+        .encode_to_vec();
+        let resource = view::resource_spans(&payload)
+            .next()
+            .transpose()?
+            .unwrap_or_default();
+        let view = resource.scope_spans().next().transpose()?;
+        self.scope(&view.unwrap_or_default(), &mut Limit::none())
+    }
+
     /// The number of a trace.
-    fn trace(&mut self, id: [u8; 16]) -> u32 {
+    pub(crate) fn trace(&mut self, id: [u8; 16]) -> u32 {
         if let Some((last, number)) = self.last_trace
             && last == id
         {
@@ -302,8 +349,7 @@ pub(crate) fn right_aligned<const N: usize>(id: &[u8]) -> [u8; N] {
 
 #[cfg(test)]
 mod tests {
-    use prost::Message;
-    use tempo_model::proto::trace::{ExportTraceServiceRequest, ResourceSpans, ScopeSpans, Span};
+    use tempo_model::proto::trace::Span;
 
     use super::*;
 

@@ -18,9 +18,7 @@ mod pieces;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tempo_model::wire::WireError;
 use tempo_model::{TenantId, TraceId};
-use tempo_runtime::TaskFailed;
 use ulid::Ulid;
 
 pub use self::pace::Pace;
@@ -42,17 +40,6 @@ pub enum CompactError {
     /// The output could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// Spans of an input could not be taken over.
-    #[error("merge spans of block {block}: {source}")]
-    Spans {
-        /// The input.
-        block: Ulid,
-        /// Why.
-        source: WireError,
-    },
-    /// The work was given up.
-    #[error("merge spans: {0}")]
-    Task(#[from] TaskFailed),
 }
 
 /// How a job is executed, besides what its policy says.
@@ -105,7 +92,7 @@ pub async fn run(
     let written = if copies {
         copy::all(&inputs, &mut writer, &mut pacer).await
     } else {
-        merge::all(reader, &inputs, options, &mut writer, &mut pacer).await
+        merge::all(&inputs, options, &mut writer, &mut pacer).await
     };
     match written {
         Ok(()) if writer.is_empty() => {

@@ -22,6 +22,14 @@ pub(super) struct Limit {
 }
 
 impl Limit {
+    /// No limit.
+    pub(super) fn none() -> Self {
+        Self {
+            max_bytes: 0,
+            truncated: 0,
+        }
+    }
+
     /// An attribute with its key, and its value if it is text, within the limit.
     pub(super) fn cut<'a>(&mut self, attribute: &AttributeView<'a>) -> AttributeView<'a> {
         AttributeView {
@@ -136,7 +144,7 @@ impl AttributeTable {
     }
 
     /// The column of a key and a type, which is made if there is none.
-    fn index_of(&mut self, key: &[u8], kind: ValueKind) -> u32 {
+    pub(crate) fn index_of(&mut self, key: &[u8], kind: ValueKind) -> u32 {
         let key = self.keys.text(key);
         if key as usize == self.by_key.len() {
             self.by_key.push([NONE; ValueKind::ALL.len()]);
@@ -151,6 +159,11 @@ impl AttributeTable {
             self.columns.push(Column::new(key, kind));
         }
         *place
+    }
+
+    /// A column by its index.
+    pub(crate) fn column_mut(&mut self, index: u32) -> Option<&mut Column> {
+        self.columns.get_mut(index as usize)
     }
 
     /// The columns in no particular order.

@@ -54,6 +54,14 @@ impl Words {
     }
 }
 
+impl<'a> FromIterator<&'a str> for Words {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(texts: I) -> Self {
+        let mut words = Self::default();
+        texts.into_iter().for_each(|text| words.push(text.as_bytes()));
+        words
+    }
+}
+
 impl Dictionary for Words {
     fn len(&self) -> usize {
         self.count()
@@ -224,6 +232,15 @@ pub(crate) struct Coded {
 }
 
 impl Coded {
+    /// Codes of these words, sealed.
+    pub(crate) fn of<'a>(words: impl Iterator<Item = &'a str>, codes: Vec<u32>) -> Self {
+        let interner = Interner {
+            words: Arc::new(words.collect()),
+            ..Interner::default()
+        };
+        Self { codes, interner }
+    }
+
     pub(crate) fn push_text(&mut self, text: &[u8]) {
         let code = self.interner.text(text);
         self.codes.push(code);

@@ -10,7 +10,7 @@ use tempo_model::view::{EventView, LinkView, SpanView};
 use tempo_model::wire::WireError;
 
 pub(super) use nested::entries_of;
-use nested::{Events, Links};
+pub(crate) use nested::{Events, Links};
 
 use super::attributes::{AttributeTable, Limit};
 use super::intern::Coded;
@@ -152,7 +152,7 @@ impl Segment {
         }
     }
 
-    fn push_times(&mut self, start: u64, end: u64) {
+    pub(crate) fn push_times(&mut self, start: u64, end: u64) {
         self.start.push(start);
         self.duration.push(end.wrapping_sub(start) as i64);
         let times = Times::of(start, end);
@@ -214,7 +214,7 @@ impl Segment {
         Times::of(start, start.wrapping_add(duration as u64))
     }
 
-    fn push_parent(&mut self, row: u32, parent: &[u8]) {
+    pub(crate) fn push_parent(&mut self, row: u32, parent: &[u8]) {
         let id = <[u8; 8]>::try_from(parent).unwrap_or_default();
         self.parent.push(id);
         if id == [0; 8] && !parent.is_empty() {

@@ -35,16 +35,15 @@ use tempo_model::proto::trace::ResourceSpans;
 use tempo_model::{TenantId, TraceId};
 use tempo_traceql::columns::TraceRow;
 
-pub(crate) use self::raw::RawBlock;
-
 pub(crate) use self::flat::Words;
+pub(crate) use self::raw::RawBlock;
+pub(crate) use self::spans::{Decoded, SpanKey};
 
 use self::fields::Layout;
 use self::file::{LeafNumber, SpansFile};
 use self::files::Files;
 use self::leaf::Chunk;
 use self::row_group::ParquetRowGroup;
-use self::spans::Decoded;
 use super::{BlockReader, MemoryPermit, ReadError, ReadStatistics, Reader, RowGroup, RowGroupSummary};
 use crate::catalogue::Catalogue;
 use crate::meta::BlockMeta;
@@ -91,6 +90,25 @@ impl ParquetBlock {
 
     /// The spans of a row group, all or some.
     async fn spans(&self, number: usize, some: Option<SomeTraces>) -> Result<Vec<ResourceSpans>, ReadError> {
+        let rebuild = |rows: &Decoded<'_>| rows.resource_spans();
+        self.take_some_rows(number, some, rebuild).await
+    }
+
+    /// Decodes the rows of a row group and hands them to `take`.
+    pub(crate) async fn take_rows<T: Send + 'static>(
+        &self,
+        number: usize,
+        take: impl FnOnce(&Decoded<'_>) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        self.take_some_rows(number, None, take).await
+    }
+
+    async fn take_some_rows<T: Send + 'static>(
+        &self,
+        number: usize,
+        some: Option<SomeTraces>,
+        take: impl FnOnce(&Decoded<'_>) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
         let file = self.files.spans().await?;
         let _room = self.room(&file, number).await?;
         let layout = Layout {
@@ -102,8 +120,8 @@ impl ParquetBlock {
         let chunks = leaves.into_iter().zip(chunks).collect();
         let (files, environment) = (Arc::clone(&self.files), &self.files.reader.environment);
         environment
-            .run_cpu("rebuild spans", move || {
-                rebuild(&files, &file, number, &chunks, some.as_ref())
+            .run_cpu("decode spans", move || {
+                take(&decoded(&files, &file, number, &chunks, some.as_ref())?)
             })
             .await?
     }
@@ -135,14 +153,14 @@ impl SomeTraces {
     }
 }
 
-/// The spans of a row group whose chunks are all read, all or some.
-fn rebuild(
+/// The rows of a row group whose chunks are all read, all or some.
+fn decoded<'a>(
     files: &Files,
-    file: &SpansFile,
+    file: &'a SpansFile,
     row_group: usize,
     chunks: &HashMap<LeafNumber, Bytes>,
     some: Option<&SomeTraces>,
-) -> Result<Vec<ResourceSpans>, ReadError> {
+) -> Result<Decoded<'a>, ReadError> {
     let layout = Layout { file, row_group };
     let chunk = |leaf: LeafNumber| {
         let bytes = chunks.get(&leaf).cloned();
@@ -174,8 +192,7 @@ fn rebuild(
         Ok((*leaf, chunk.decode(selection.as_deref())?))
     };
     let leaves = chunks.keys().map(decode).collect::<Result<_, ReadError>>()?;
-    let decoded = Decoded { layout, leaves, rows };
-    decoded.resource_spans()
+    Ok(Decoded { layout, leaves, rows })
 }
 
 #[async_trait]

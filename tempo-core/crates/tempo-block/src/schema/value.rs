@@ -21,6 +21,7 @@ use std::borrow::Cow;
 use arrow::datatypes::DataType;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use prost::Message;
 use serde::{Deserialize, Serialize};
 use tempo_model::proto::common::any_value::Value;
 use tempo_model::proto::common::{AnyValue, ArrayValue, KeyValue, KeyValueList};
@@ -159,6 +160,27 @@ pub fn from_text(kind: ValueKind, text: &str) -> Result<AnyValue, ValueError> {
         });
     }
     Ok(AnyValue { value })
+}
+
+/// Hands the value of a text form to `take`.
+pub(crate) fn with_view<T>(
+    kind: ValueKind,
+    text: &str,
+    take: impl FnOnce(ValueView<'_>) -> T,
+) -> Result<T, ValueError> {
+    if kind == ValueKind::String {
+        return Ok(take(ValueView::String(text.as_bytes())));
+    }
+    Ok(match from_text(kind, text)?.value {
+        None => take(ValueView::Empty),
+        Some(Value::StringValue(text)) => take(ValueView::String(text.as_bytes())),
+        Some(Value::IntValue(number)) => take(ValueView::Int(number)),
+        Some(Value::DoubleValue(number)) => take(ValueView::Double(number)),
+        Some(Value::BoolValue(value)) => take(ValueView::Bool(value)),
+        Some(Value::BytesValue(bytes)) => take(ValueView::Bytes(&bytes)),
+        Some(Value::ArrayValue(array)) => take(ValueView::Array(&array.encode_to_vec())),
+        Some(Value::KvlistValue(list)) => take(ValueView::KeyValueList(&list.encode_to_vec())),
+    })
 }
 
 /// The message of a value.

@@ -5,10 +5,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use prost::Message;
 use tempo_model::TraceId;
-use tempo_model::proto::trace::{ExportTraceServiceRequest, ResourceSpans, Span};
-use tempo_model::wire::WireError;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::input::Input;
@@ -16,7 +13,8 @@ use super::pace::Pacer;
 use super::pieces::{Part, Piece, Pieces};
 use super::{CompactError, Options};
 use crate::head::{Head, HeadSettings};
-use crate::read::{BlockReader, ReadError, Reader};
+use crate::read::ReadError;
+use crate::read::parquet::{Decoded, SpanKey};
 use crate::write::{BlockWriter, GoesOn};
 
 /// What a span takes in a head besides its attributes, about.
@@ -24,7 +22,6 @@ const SPAN_BYTES: u64 = 128;
 
 /// Merges all inputs piece by piece.
 pub(super) async fn all(
-    reader: &Reader,
     inputs: &[Input],
     options: &Options,
     writer: &mut BlockWriter,
@@ -35,14 +32,9 @@ pub(super) async fn all(
         let mut merge = Merge::new(piece);
         for (input, row_group) in merge.piece.row_groups.clone() {
             if let Some(input) = inputs.get(input) {
-                let spans = input.block.all_spans(row_group).await?;
                 let arrival_ns = input.meta.last_arrival_ns;
-                let take = move || merge.take(spans, arrival_ns).map(|()| merge);
-                let taken = reader.environment.run_cpu("merge spans", take).await?;
-                merge = taken.map_err(|source| CompactError::Spans {
-                    block: input.meta.id,
-                    source,
-                })?;
+                let take = move |rows: &Decoded<'_>| merge.take(rows, arrival_ns).map(|()| merge);
+                merge = input.block.take_rows(row_group, take).await?;
                 pacer.rest().await;
             }
         }
@@ -101,30 +93,23 @@ impl Merge {
     }
 
     /// Takes the spans that belong to the piece and are new.
-    fn take(&mut self, mut resource_spans: Vec<ResourceSpans>, arrival_ns: u64) -> Result<(), WireError> {
-        let scope_spans = resource_spans
-            .iter_mut()
-            .flat_map(|of_resource| &mut of_resource.scope_spans);
-        for of_scope in scope_spans {
-            of_scope.spans.retain(|span| self.is_new(span));
-        }
-        let payload = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
-        self.head.append(&payload, arrival_ns).map(drop)
-    }
-
-    fn is_new(&mut self, span: &Span) -> bool {
-        let id = TraceId::try_from(span.trace_id.as_slice());
-        id.is_ok_and(|id| self.piece.traces.contains(&id)) && self.seen.insert(identity(span))
+    fn take(&mut self, rows: &Decoded<'_>, arrival_ns: u64) -> Result<(), ReadError> {
+        let Self { piece, head, seen } = self;
+        let mut bytes = Vec::new();
+        rows.append_to(head, arrival_ns, |span| {
+            piece.traces.contains(&span.trace_id) && seen.insert(identity(span, &mut bytes))
+        })
     }
 }
 
-/// What only the same span has, but for a chance that is as good as none.
-fn identity(span: &Span) -> u128 {
-    let numbers = [
-        &span.kind.to_le_bytes()[..],
-        &span.start_time_unix_nano.to_le_bytes(),
-        &span.end_time_unix_nano.to_le_bytes(),
-    ];
-    let ids = [&*span.trace_id, &*span.span_id, span.name.as_bytes()];
-    xxh3_128(&[numbers.concat(), ids.concat()].concat())
+/// What only the same span has, but for a chance that is as good as none. `bytes` is a buffer.
+fn identity(span: &SpanKey<'_>, bytes: &mut Vec<u8>) -> u128 {
+    bytes.clear();
+    bytes.extend_from_slice(&span.trace_id.0);
+    bytes.extend_from_slice(span.span_id);
+    bytes.extend_from_slice(&span.kind.to_le_bytes());
+    bytes.extend_from_slice(&span.start_ns.to_le_bytes());
+    bytes.extend_from_slice(&span.end_ns.to_le_bytes());
+    bytes.extend_from_slice(span.name.as_bytes());
+    xxh3_128(bytes)
 }

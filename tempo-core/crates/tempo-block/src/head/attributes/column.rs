@@ -57,7 +57,7 @@ impl Column {
         }
     }
 
-    pub(super) fn push(&mut self, owner: u32, value: ValueView<'_>) {
+    pub(crate) fn push(&mut self, owner: u32, value: ValueView<'_>) {
         match (&mut self.values, value) {
             (ColumnValues::Int(values), ValueView::Int(value)) => values.push(value),
             (ColumnValues::Double(values), ValueView::Double(value)) => values.push(value),

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod nested;
+mod segment;
 mod span;
 
 use std::collections::HashMap;
@@ -13,6 +14,8 @@ use tempo_model::proto::resource::Resource;
 use tempo_model::proto::trace::{ResourceSpans, ScopeSpans, Span};
 use tempo_traceql::ast::Scope;
 
+pub(crate) use self::segment::SpanKey;
+
 use self::attributes::Attributes;
 use self::span::SpanColumns;
 use super::arrays::{Texts, binary, fixed, numbers};
@@ -23,7 +26,7 @@ use crate::read::ReadError;
 use crate::schema::{spans, value};
 
 /// The decoded leaves of some rows of a row group: of whole traces.
-pub(super) struct Decoded<'a> {
+pub(crate) struct Decoded<'a> {
     pub(super) layout: Layout<'a>,
     /// Those that [`Layout::all_leaves`] names.
     pub(super) leaves: HashMap<LeafNumber, Leaf>,
@@ -57,7 +60,11 @@ impl Decoded<'_> {
         } else {
             self.grouped()
         };
-        grouped.map_err(|error| match error {
+        self.explained(grouped)
+    }
+
+    fn explained<T>(&self, result: Result<T, Broken>) -> Result<T, ReadError> {
+        result.map_err(|error| match error {
             Broken::Value(source) => ReadError::Value {
                 file: self.layout.file.path.clone(),
                 source,

@@ -1,5 +1,7 @@
 //! Attributes of spans, resources, scopes, events and links.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use arrow::array::{Array, BooleanArray, PrimitiveArray};
@@ -8,7 +10,11 @@ use tempo_model::proto::common::any_value::Value;
 use tempo_model::proto::common::{AnyValue, KeyValue};
 use tempo_traceql::ast::Scope;
 
+use super::segment::NOWHERE;
 use super::{Broken, Decoded, broken};
+use crate::head::attributes::AttributeTable;
+use crate::head::attributes::column::{Column, ColumnValues};
+use crate::head::intern::Coded;
 use crate::read::parquet::arrays::{Texts, booleans, numbers};
 use crate::read::parquet::file::LeafNumber;
 use crate::read::parquet::leaf::Leaf;
@@ -46,6 +52,17 @@ impl<'a> Attributes<'a> {
         self.list.add(row, &mut attributes)?;
         Ok(attributes)
     }
+
+    /// Adds the attributes of rows that have a place, as those of owners of that number.
+    pub(super) fn fill(&self, places: &[u32], table: &mut AttributeTable) -> Result<(), Broken> {
+        for (key, values) in &self.columns {
+            let index = table.index_of(key.as_bytes(), values.kind());
+            if let Some(column) = table.column_mut(index) {
+                values.fill(places, column);
+            }
+        }
+        self.list.fill(places, table)
+    }
 }
 
 fn key_value(key: &str, value: Value) -> KeyValue {
@@ -73,6 +90,39 @@ impl<'a> AttributeValues<'a> {
         })
     }
 
+    fn kind(&self) -> ValueKind {
+        match self {
+            Self::Text(_) => ValueKind::String,
+            Self::Int(_) => ValueKind::Int,
+            Self::Double(_) => ValueKind::Double,
+            Self::Bool(_) => ValueKind::Bool,
+        }
+    }
+
+    /// Fills a column of the same type that is empty yet.
+    fn fill(&self, places: &[u32], column: &mut Column) {
+        let (owners, values) = match self {
+            Self::Text(texts) => {
+                let (owners, codes) = taken(texts.keys(), places, |row| texts.keys().value(row) as u32);
+                (owners, ColumnValues::Coded(Coded::of(texts.dictionary(), codes)))
+            }
+            Self::Int(values) => {
+                let (owners, values) = taken(values, places, |row| values.value(row));
+                (owners, ColumnValues::Int(values))
+            }
+            Self::Double(values) => {
+                let (owners, values) = taken(values, places, |row| values.value(row));
+                (owners, ColumnValues::Double(values))
+            }
+            Self::Bool(values) => {
+                let (owners, values) = taken(values, places, |row| values.value(row));
+                (owners, ColumnValues::Bool(values))
+            }
+        };
+        column.owners = owners;
+        column.values = values;
+    }
+
     fn get(&self, row: usize) -> Option<Value> {
         Some(match self {
             Self::Text(texts) => Value::StringValue(texts.get(row)?.to_owned()),
@@ -84,6 +134,22 @@ impl<'a> AttributeValues<'a> {
     }
 }
 
+/// The places of rows that have a value and a place, and those values.
+fn taken<T>(array: &dyn Array, places: &[u32], value: impl Fn(usize) -> T) -> (Vec<u32>, Vec<T>) {
+    let mut taken = (Vec::new(), Vec::new());
+    let mut take = |row: usize| {
+        if let Some(place) = places.get(row).filter(|place| **place != NOWHERE) {
+            taken.0.push(*place);
+            taken.1.push(value(row));
+        }
+    };
+    match array.nulls() {
+        Some(nulls) => nulls.valid_indices().for_each(&mut take),
+        None => (0..array.len()).for_each(&mut take),
+    }
+    taken
+}
+
 /// Attributes in text form; `None` where nobody has any.
 pub(super) struct AttributeList<'a>(Option<ListColumns<'a>>);
 
@@ -92,6 +158,13 @@ struct ListColumns<'a> {
     keys: Texts,
     kinds: Texts,
     values: Texts,
+}
+
+impl ListColumns<'_> {
+    fn key_and_kind(&self, place: usize) -> Option<(&str, ValueKind)> {
+        let kind = self.kinds.get(place).and_then(ValueKind::parse)?;
+        Some((self.keys.get(place)?, kind))
+    }
 }
 
 impl<'a> AttributeList<'a> {
@@ -123,9 +196,7 @@ impl<'a> AttributeList<'a> {
             return Ok(());
         };
         for place in elements(columns.offsets, owner) {
-            let kind = columns.kinds.get(place).and_then(ValueKind::parse);
-            let (Some(key), Some(kind), Some(text)) =
-                (columns.keys.get(place), kind, columns.values.get(place))
+            let (Some((key, kind)), Some(text)) = (columns.key_and_kind(place), columns.values.get(place))
             else {
                 return Err(broken("a list of attributes"));
             };
@@ -133,6 +204,34 @@ impl<'a> AttributeList<'a> {
                 key: key.to_owned(),
                 value: Some(value::from_text(kind, text)?),
             });
+        }
+        Ok(())
+    }
+
+    /// Adds the attributes of owners that have a place, as those of owners of that number.
+    pub(super) fn fill(&self, places: &[u32], table: &mut AttributeTable) -> Result<(), Broken> {
+        let Some(columns) = &self.0 else {
+            return Ok(());
+        };
+        let broken = || broken("a list of attributes");
+        // By the codes of key and type: the type, and the column in the table.
+        let mut known: HashMap<(u32, u32), (ValueKind, u32)> = HashMap::new();
+        let kept = places.iter().enumerate().filter(|(_, place)| **place != NOWHERE);
+        for (owner, place) in kept {
+            for element in elements(columns.offsets, owner) {
+                let codes = columns.keys.code(element).zip(columns.kinds.code(element));
+                let (kind, index) = match known.entry(codes.ok_or_else(broken)?) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(new) => {
+                        let (key, kind) = columns.key_and_kind(element).ok_or_else(broken)?;
+                        *new.insert((kind, table.index_of(key.as_bytes(), kind)))
+                    }
+                };
+                let text = columns.values.get(element).ok_or_else(broken)?;
+                if let Some(column) = table.column_mut(index) {
+                    value::with_view(kind, text, |view| column.push(*place, view))?;
+                }
+            }
         }
         Ok(())
     }

@@ -6,7 +6,10 @@ use tempo_model::proto::trace::span::{Event, Link};
 use tempo_traceql::ast::Scope;
 
 use super::attributes::{AttributeList, elements};
+use super::segment::{Kept, NOWHERE, coded};
 use super::{Broken, Decoded, broken};
+use crate::head::intern::Coded;
+use crate::head::segment::{Events, Links};
 use crate::read::parquet::arrays::Texts;
 use crate::read::parquet::file::element_path;
 use crate::schema::spans;
@@ -47,6 +50,16 @@ impl<'a> EventColumns<'a> {
             })
         };
         elements(self.offsets, row).map(event).collect()
+    }
+
+    /// Adds the events of rows that are kept.
+    pub(super) fn fill(&self, kept: &Kept, events: &mut Events) -> Result<(), Broken> {
+        let taken = Taken::of(self.offsets, kept, self.time.len());
+        events.time = taken.each(|place| self.time.value(place));
+        events.dropped = taken.each(|place| self.dropped.value(place));
+        events.name = coded(&self.name, taken.numbers.iter().copied());
+        events.row = taken.owners;
+        self.attributes.fill(&taken.places, &mut events.attributes)
     }
 }
 
@@ -92,6 +105,60 @@ impl<'a> LinkColumns<'a> {
             })
         };
         elements(self.offsets, row).map(link).collect()
+    }
+
+    /// Adds the links of rows that are kept.
+    pub(super) fn fill(&self, kept: &Kept, links: &mut Links) -> Result<(), Broken> {
+        let taken = Taken::of(self.offsets, kept, self.flags.len());
+        links.trace_id = taken.bytes(self.trace_id);
+        links.span_id = taken.bytes(self.span_id);
+        links.trace_state = coded(&self.trace_state, taken.numbers.iter().copied());
+        links.flags = taken.each(|place| self.flags.value(place));
+        links.dropped = taken.each(|place| self.dropped.value(place));
+        links.row = taken.owners;
+        self.attributes.fill(&taken.places, &mut links.attributes)
+    }
+}
+
+/// The events or links of rows that are kept.
+struct Taken {
+    /// The places of their rows among those that are kept.
+    owners: Vec<u32>,
+    /// Their numbers among all events or links.
+    numbers: Vec<usize>,
+    /// For all events or links the place among those that are taken, or [`NOWHERE`].
+    places: Vec<u32>,
+}
+
+impl Taken {
+    fn of(offsets: &[i32], kept: &Kept, count: usize) -> Self {
+        let mut taken = Self {
+            owners: Vec::new(),
+            numbers: Vec::new(),
+            places: vec![NOWHERE; count],
+        };
+        for (owner, row) in (0..).zip(kept.each()) {
+            for number in elements(offsets, row) {
+                if let Some(place) = taken.places.get_mut(number) {
+                    *place = taken.numbers.len() as u32;
+                    taken.numbers.push(number);
+                    taken.owners.push(owner);
+                }
+            }
+        }
+        taken
+    }
+
+    fn each<T>(&self, value: impl Fn(usize) -> T) -> Vec<T> {
+        self.numbers.iter().map(|number| value(*number)).collect()
+    }
+
+    fn bytes(&self, values: &BinaryArray) -> Coded {
+        let mut coded = Coded::default();
+        for number in &self.numbers {
+            coded.push_bytes(values.value(*number));
+        }
+        coded
     }
 }
 

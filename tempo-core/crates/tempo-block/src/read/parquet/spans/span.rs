@@ -19,8 +19,7 @@ use crate::schema::spans;
 pub(super) struct SpanColumns<'a> {
     trace_id: &'a FixedSizeBinaryArray,
     span_id: &'a FixedSizeBinaryArray,
-    parents: Vec<u32>,
-    parent_id: Option<&'a BinaryArray>,
+    parents: ParentIds<'a>,
     start: &'a PrimitiveArray<UInt64Type>,
     duration: &'a PrimitiveArray<Int64Type>,
     name: Texts,
@@ -40,22 +39,11 @@ pub(super) struct SpanColumns<'a> {
 impl<'a> SpanColumns<'a> {
     pub(super) fn new(decoded: &'a Decoded<'_>) -> Result<Self, Broken> {
         let has = |path: &str| decoded.leaf(path).is_some();
-        let parent_id = has(spans::PARENT_SPAN_ID).then(|| decoded.binary(spans::PARENT_SPAN_ID));
-        let parent_id = parent_id.transpose()?;
         let status_code = has(spans::STATUS_CODE).then(|| decoded.numbers(spans::STATUS_CODE));
-        let ordinals = decoded.counts(spans::TRACE_ORD)?;
-        let (positions, depths) = (decoded.counts(spans::POS)?, decoded.counts(spans::DEPTH)?);
-        let trees = parents(
-            &renumbered(ordinals.values()),
-            positions.values(),
-            depths.values(),
-            parent_id,
-        );
         Ok(Self {
             trace_id: decoded.fixed(spans::TRACE_ID)?,
             span_id: decoded.fixed(spans::SPAN_ID)?,
-            parents: trees.ok_or_else(|| broken(spans::POS))?,
-            parent_id,
+            parents: ParentIds::new(decoded)?,
             start: decoded.numbers(spans::START)?,
             duration: decoded.numbers(spans::DURATION)?,
             name: decoded.texts(spans::NAME)?,
@@ -82,7 +70,7 @@ impl<'a> SpanColumns<'a> {
             trace_id: self.trace_id.value(row).to_vec(),
             span_id: self.span_id.value(row).to_vec(),
             trace_state: self.trace_state.owned(row),
-            parent_span_id: self.parent(row),
+            parent_span_id: self.parents.of(row).to_vec(),
             name: self.name.owned(row),
             kind: self.kind.value(row),
             start_time_unix_nano: start,
@@ -98,24 +86,54 @@ impl<'a> SpanColumns<'a> {
         })
     }
 
-    fn parent(&self, row: usize) -> Vec<u8> {
-        if let Some(received) = self.parent_id.filter(|ids| ids.is_valid(row)) {
-            return received.value(row).to_vec();
-        }
-        let parent = self.parents.get(row).copied().unwrap_or(ROOT) as usize;
-        if parent < self.span_id.len() {
-            self.span_id.value(parent).to_vec()
-        } else {
-            Vec::new()
-        }
-    }
-
     fn status(&self, row: usize) -> Option<Status> {
         let codes = self.status_code.filter(|codes| codes.is_valid(row))?;
         Some(Status {
             message: self.status_message.owned(row),
             code: codes.value(row),
         })
+    }
+}
+
+/// The parent id that each row was received with.
+pub(super) struct ParentIds<'a> {
+    span_id: &'a FixedSizeBinaryArray,
+    /// The parent's row.
+    parents: Vec<u32>,
+    received: Option<&'a BinaryArray>,
+}
+
+impl<'a> ParentIds<'a> {
+    pub(super) fn new(decoded: &'a Decoded<'_>) -> Result<Self, Broken> {
+        let has_received = decoded.leaf(spans::PARENT_SPAN_ID).is_some();
+        let received = has_received.then(|| decoded.binary(spans::PARENT_SPAN_ID));
+        let received = received.transpose()?;
+        let ordinals = decoded.counts(spans::TRACE_ORD)?;
+        let (positions, depths) = (decoded.counts(spans::POS)?, decoded.counts(spans::DEPTH)?);
+        let trees = parents(
+            &renumbered(ordinals.values()),
+            positions.values(),
+            depths.values(),
+            received,
+        );
+        Ok(Self {
+            span_id: decoded.fixed(spans::SPAN_ID)?,
+            parents: trees.ok_or_else(|| broken(spans::POS))?,
+            received,
+        })
+    }
+
+    /// The id, empty where none was received.
+    pub(super) fn of(&self, row: usize) -> &'a [u8] {
+        if let Some(received) = self.received.filter(|ids| ids.is_valid(row)) {
+            return received.value(row);
+        }
+        let parent = self.parents.get(row).copied().unwrap_or(ROOT) as usize;
+        if parent < self.span_id.len() {
+            self.span_id.value(parent)
+        } else {
+            &[]
+        }
     }
 }
 
