@@ -166,7 +166,9 @@ impl Stream {
                         .iter()
                         .flat_map(|meta| contents.remove(&meta.id).unwrap());
                     let first_blocks: Vec<usize> = inputs.collect();
-                    first_blocks.iter().for_each(|block| rewrites[*block] += 1);
+                    for block in &first_blocks {
+                        rewrites[*block] += 1;
+                    }
                     contents.insert(next_id.into(), first_blocks);
                 }
                 if jobs.is_empty() {
