@@ -2,6 +2,8 @@
 
 pub(crate) mod column;
 
+use std::borrow::Cow;
+
 use tempo_model::proto::common::KeyValue;
 use tempo_model::validate;
 use tempo_model::view::{AttributeView, ValueView};
@@ -11,6 +13,9 @@ pub(crate) use column::Column;
 
 use super::intern::Interner;
 use crate::schema::ValueKind;
+
+/// The end of a text that was cut.
+const MARK: &str = "…";
 
 /// How long keys and texts may be, and how many were longer.
 #[derive(Debug, Clone, Copy)]
@@ -30,26 +35,33 @@ impl Limit {
         }
     }
 
-    /// An attribute with its key, and its value if it is text, within the limit.
-    pub(super) fn cut<'a>(&mut self, attribute: &AttributeView<'a>) -> AttributeView<'a> {
-        AttributeView {
-            key: self.cut_text(attribute.key),
-            value: match attribute.value {
-                ValueView::String(text) => ValueView::String(self.cut_text(text)),
-                other => other,
-            },
+    /// Hands an attribute to `take` with its key, and its value if it is text, within the limit.
+    pub(super) fn cut<T>(
+        &mut self,
+        attribute: &AttributeView<'_>,
+        take: impl FnOnce(AttributeView<'_>) -> T,
+    ) -> T {
+        let key = &self.cut_text(attribute.key);
+        match attribute.value {
+            ValueView::String(text) => take(AttributeView {
+                key,
+                value: ValueView::String(&self.cut_text(text)),
+            }),
+            value => take(AttributeView { key, value }),
         }
     }
 
-    /// As much of a text as the limit allows, whole characters.
-    fn cut_text<'a>(&mut self, text: &'a [u8]) -> &'a [u8] {
+    /// As much of a text as the limit allows, whole characters, and [`MARK`] at the end of one that was cut.
+    fn cut_text<'a>(&mut self, text: &'a [u8]) -> Cow<'a, [u8]> {
         if self.max_bytes == 0 || text.len() <= self.max_bytes {
-            return text;
+            return Cow::Borrowed(text);
         }
         self.truncated += 1;
+        let room = self.max_bytes.saturating_sub(MARK.len());
         let is_boundary = |at: &usize| text.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80);
-        let end = (0..=self.max_bytes).rev().find(is_boundary);
-        text.get(..end.unwrap_or_default()).unwrap_or_default()
+        let end = (0..=room).rev().find(is_boundary);
+        let kept = text.get(..end.unwrap_or_default()).unwrap_or_default();
+        Cow::Owned([kept, MARK.as_bytes()].concat())
     }
 }
 
@@ -89,19 +101,23 @@ impl AttributeTable {
     ) -> Result<(), WireError> {
         self.previous = None;
         for attribute in attributes {
-            let attribute = limit.cut(attribute);
-            if let ValueView::Array(_) | ValueView::KeyValueList(_) = attribute.value {
-                validate::value(attribute.value)?;
-            }
-            let kind = ValueKind::of(&attribute.value);
-            let index = match self.predicted(attribute.key, kind) {
-                Some(index) => index,
-                None => self.look_up(attribute.key, kind),
-            };
-            self.previous = Some(index);
-            if let Some(column) = self.columns.get_mut(index as usize) {
-                column.push(owner, attribute.value);
-            }
+            limit.cut(attribute, |attribute| self.push_one(owner, attribute))?;
+        }
+        Ok(())
+    }
+
+    fn push_one(&mut self, owner: u32, attribute: AttributeView<'_>) -> Result<(), WireError> {
+        if let ValueView::Array(_) | ValueView::KeyValueList(_) = attribute.value {
+            validate::value(attribute.value)?;
+        }
+        let kind = ValueKind::of(&attribute.value);
+        let index = match self.predicted(attribute.key, kind) {
+            Some(index) => index,
+            None => self.look_up(attribute.key, kind),
+        };
+        self.previous = Some(index);
+        if let Some(column) = self.columns.get_mut(index as usize) {
+            column.push(owner, attribute.value);
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ impl Owner {
 }
 
 fn encoded(attributes: &[AttributeView<'_>], limit: &mut Limit) -> Result<Vec<u8>, WireError> {
-    let cut = |attribute: &AttributeView<'_>| owned_attribute(&limit.cut(attribute));
+    let cut = |attribute: &AttributeView<'_>| limit.cut(attribute, |cut| owned_attribute(&cut));
     let values = attributes.iter().map(cut).collect::<Result<_, _>>()?;
     Ok(KeyValueList { values }.encode_to_vec())
 }

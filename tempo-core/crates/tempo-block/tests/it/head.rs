@@ -197,15 +197,19 @@ fn malformed_nested_values_are_refused() {
 }
 
 #[test]
-fn long_keys_and_texts_are_cut_between_characters_and_counted() {
+fn long_keys_and_texts_are_cut_between_characters_counted_and_marked() {
     let mut head = Head::new(HeadSettings {
-        max_attribute_bytes: 4,
+        max_attribute_bytes: 7,
     });
     let mut request = one_span(|span| {
-        span.attributes = vec![text("abcdé", "ok"), text("k", "aaaé"), text("four", "four")];
+        span.attributes = vec![
+            text("abcdefé", "ok"),
+            text("k", "aaaéaaa"),
+            text("just 7 ", "…1234"),
+        ];
     });
     request.resource_spans[0].resource = Some(tempo_model::proto::resource::Resource {
-        attributes: vec![text("r", "12345")],
+        attributes: vec![text("r", "12345678")],
         dropped_attributes_count: 0,
     });
     let appended = head.append(&request.encode_to_vec(), 1).unwrap();
@@ -220,12 +224,15 @@ fn long_keys_and_texts_are_cut_between_characters_and_counted() {
     assert_eq!(head.append(&request.encode_to_vec(), 1).unwrap(), appended);
     let snapshot = head.snapshot();
     let found = snapshot.trace(TraceId([7; 16]));
-    assert_eq!(found[0].resource.clone().unwrap().attributes, [text("r", "1234")]);
+    assert_eq!(
+        found[0].resource.clone().unwrap().attributes,
+        [text("r", "1234…")]
+    );
     let mut attributes = found[0].scope_spans[0].spans[0].attributes.clone();
     attributes.sort_by(|a, b| a.key.cmp(&b.key));
     assert_eq!(
         attributes,
-        [text("abcd", "ok"), text("four", "four"), text("k", "aaa")]
+        [text("abcd…", "ok"), text("just 7 ", "…1234"), text("k", "aaa…")]
     );
 }
 
