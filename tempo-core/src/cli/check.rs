@@ -8,16 +8,20 @@ use futures::TryStreamExt;
 use indicatif::ProgressBar;
 use object_store::ObjectStoreExt;
 use serde_json::{Value, json};
+use tempo_block::compact::{self, CompactError, Job, Method, Options};
 use tempo_block::layout::{self, BlockFile};
 use tempo_block::log::{CommitLog, Grace, Transaction};
 use tempo_block::meta::BlockMeta;
-use tempo_block::read::ReadStatistics;
+use tempo_block::read::ReadError;
+use tempo_block::verify::Verifier;
 use tempo_model::TenantId;
 use ulid::Ulid;
 
+use super::inspect::{counted, progress};
 use super::opened::{Opened, StoreArguments};
 
-/// Check that every block that the logs name is there and can be read; ends with 1 when something is wrong.
+/// Check every block that the logs name: that its files are there, that every byte is what was written, that trace table
+/// and filters are those of its spans. Ends with 1 when something is wrong.
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
     #[command(flatten)]
@@ -25,8 +29,12 @@ pub(super) struct Check {
     /// Only this tenant.
     #[arg(long, value_name = "TENANT")]
     tenant: Option<TenantId>,
-    /// Take blocks whose files are gone out of the log, so that queries no longer fail because of them. Their spans are
-    /// lost; restore the files from a backup of the bucket first if there is one.
+    /// Look at files and footers only, and read no spans.
+    #[arg(long)]
+    quick: bool,
+    /// Write what can be read of a damaged block as a new one, and take blocks of which nothing can be read out of the
+    /// log, so that queries no longer fail because of them. Other spans are lost, and the old files go when the
+    /// compactor's grace is over: restore files from a backup of the bucket first if there is one.
     #[arg(long)]
     repair: bool,
     /// Print JSON.
@@ -49,7 +57,8 @@ struct Problem {
     block: Option<Ulid>,
     kind: ProblemKind,
     message: String,
-    repaired: bool,
+    /// What was done about it.
+    repair: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,10 +93,11 @@ impl Check {
             }
         }
         let problems = checked.iter().flat_map(|(_, findings)| &findings.problems);
-        let left = problems.filter(|problem| !problem.repaired).count();
+        let left = problems.filter(|problem| problem.repair.is_none()).count();
         ensure!(
             left == 0,
-            "{left} problems; --repair takes blocks without files out of the log"
+            "{} found; --repair saves what can be read of damaged blocks",
+            counted(left, "problem")
         );
         Ok(())
     }
@@ -102,11 +112,11 @@ impl Check {
             }
         };
         let snapshot = log.snapshot();
-        let bar = ProgressBar::new(snapshot.state.live().len() as u64);
+        let row_groups = snapshot.state.live().map(|meta| u64::from(meta.row_groups));
+        let bar = progress(row_groups.sum(), "check row groups");
         for meta in snapshot.state.live() {
             findings.blocks += 1;
-            check_block(opened, tenant, meta, &mut findings).await?;
-            bar.inc(1);
+            self.block(opened, tenant, meta, &bar, &mut findings).await?;
         }
         bar.finish_and_clear();
         let known = |block: &Ulid| {
@@ -115,16 +125,47 @@ impl Check {
         let stored = stored_blocks(opened, tenant).await?;
         findings.unlisted = stored.iter().filter(|block| !known(block)).count();
         if self.repair {
-            repair(&log, &mut findings).await?;
+            repair(opened, &log, &mut findings).await?;
         }
         Ok(findings)
     }
+
+    async fn block(
+        &self,
+        opened: &Opened,
+        tenant: &TenantId,
+        meta: &Arc<BlockMeta>,
+        bar: &ProgressBar,
+        findings: &mut Findings,
+    ) -> Result<()> {
+        let done = bar.position() + u64::from(meta.row_groups);
+        let before = findings.problems.len();
+        check_files(opened, tenant, meta, findings).await?;
+        if findings.problems.len() == before {
+            match Verifier::open(&opened.reader, tenant, meta).await {
+                Err(error) => findings.add_unreadable(meta, &error),
+                Ok(verifier) if !self.quick => verify(&verifier, meta, bar, findings).await,
+                Ok(_) => {}
+            }
+        }
+        bar.set_position(done);
+        Ok(())
+    }
 }
 
-async fn check_block(
+async fn verify(verifier: &Verifier, meta: &BlockMeta, bar: &ProgressBar, findings: &mut Findings) {
+    for number in 0..verifier.row_groups() {
+        if let Err(error) = verifier.row_group(number).await {
+            findings.add_unreadable(meta, &error);
+        }
+        bar.inc(1);
+    }
+}
+
+async fn check_files(
     opened: &Opened,
     tenant: &TenantId,
-    meta: &Arc<BlockMeta>,
+    meta: &BlockMeta,
     findings: &mut Findings,
 ) -> Result<()> {
     let files = [
@@ -132,7 +173,6 @@ async fn check_block(
         (BlockFile::Traces, meta.traces_file),
         (BlockFile::Catalogue, meta.catalogue_file),
     ];
-    let before = findings.problems.len();
     for (file, expected) in files {
         let path = file.path(tenant, meta.id);
         match opened.store.head(&path).await {
@@ -151,28 +191,6 @@ async fn check_block(
             Err(error) => return Err(error.into()),
         }
     }
-    if findings.problems.len() == before
-        && let Err(error) = read_block(opened, tenant, meta).await
-    {
-        findings.add(Some(meta.id), ProblemKind::Damaged, error.to_string());
-    }
-    Ok(())
-}
-
-/// Reads the parts of a block that all queries depend on.
-async fn read_block(opened: &Opened, tenant: &TenantId, meta: &Arc<BlockMeta>) -> Result<()> {
-    let block = opened
-        .reader
-        .block(tenant, Arc::clone(meta), Arc::new(ReadStatistics::default()))?;
-    let groups = block.row_groups().await?;
-    let spans: u64 = groups.iter().map(|group| group.spans).sum();
-    ensure!(
-        spans == meta.spans,
-        "block {} has {spans} spans, the log says {}",
-        meta.id,
-        meta.spans
-    );
-    block.catalogue().await?;
     Ok(())
 }
 
@@ -186,25 +204,58 @@ async fn stored_blocks(opened: &Opened, tenant: &TenantId) -> Result<BTreeSet<Ul
     Ok(blocks.into_iter().flatten().collect())
 }
 
-async fn repair(log: &CommitLog, findings: &mut Findings) -> Result<()> {
-    let lost: BTreeSet<Ulid> = findings
+async fn repair(opened: &Opened, log: &CommitLog, findings: &mut Findings) -> Result<()> {
+    let broken: BTreeSet<Ulid> = findings
         .problems
         .iter()
-        .filter(|problem| problem.kind == ProblemKind::Missing)
         .filter_map(|problem| problem.block)
         .collect();
-    if !lost.is_empty() {
-        let transaction = Transaction {
-            remove: lost.iter().copied().collect(),
-            ..Transaction::default()
-        };
-        log.commit(transaction).await?;
+    let bar = progress(broken.len() as u64, "repair blocks");
+    for block in broken {
+        let snapshot = log.snapshot();
+        if let Some(meta) = snapshot.state.block(block) {
+            let done = salvage(opened, log, meta).await?;
+            let of_block = findings.problems.iter_mut();
+            for problem in of_block.filter(|problem| problem.block == Some(block)) {
+                problem.repair = Some(done.clone());
+            }
+        }
+        bar.inc(1);
     }
-    for problem in &mut findings.problems {
-        problem.repaired = problem.block.is_some_and(|block| lost.contains(&block));
-    }
+    bar.finish_and_clear();
     log.clean(Grace::default()).await?;
     Ok(())
+}
+
+/// Puts what can be read of a block in its place; says what became of it.
+async fn salvage(opened: &Opened, log: &CommitLog, meta: &Arc<BlockMeta>) -> Result<String> {
+    let began = opened.environment.clock.since_boot();
+    let output = opened.environment.new_ulid();
+    let job = Job {
+        method: Method::Merge,
+        inputs: vec![Arc::clone(meta)],
+    };
+    let options = Options {
+        salvage: true,
+        ..Options::default()
+    };
+    let made = match compact::run(&opened.reader, log.tenant(), &job, output, &options).await {
+        Ok(made) => made,
+        Err(CompactError::Read(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let saved = made.as_ref().map_or(0, |made| made.spans);
+    let transaction = Transaction {
+        add: made.into_iter().collect(),
+        remove: vec![meta.id],
+        uploaded_since: Some(began),
+        ..Transaction::default()
+    };
+    log.commit(transaction).await?;
+    Ok(match saved {
+        0 => format!("taken out of the log, {} spans are lost", meta.spans),
+        _ => format!("{saved} of {} spans are in block {output} now", meta.spans),
+    })
 }
 
 impl Findings {
@@ -213,8 +264,12 @@ impl Findings {
             block,
             kind,
             message,
-            repaired: false,
+            repair: None,
         });
+    }
+
+    fn add_unreadable(&mut self, meta: &BlockMeta, error: &ReadError) {
+        self.add(Some(meta.id), ProblemKind::Damaged, error.to_string());
     }
 
     fn to_json(&self, tenant: &TenantId) -> Value {
@@ -223,7 +278,8 @@ impl Findings {
                 "block": problem.block.map(|block| block.to_string()),
                 "kind": problem.kind.name(),
                 "message": problem.message,
-                "repaired": problem.repaired,
+                "repaired": problem.repair.is_some(),
+                "repair": problem.repair,
             })
         });
         json!({
@@ -236,22 +292,20 @@ impl Findings {
 
     fn print(&self, tenant: &TenantId) {
         let verdict = match self.problems.len() {
-            0 => "all there".to_owned(),
-            count => format!("{count} problems"),
+            0 => "all good".to_owned(),
+            count => counted(count, "problem"),
         };
-        println!("{tenant}: {} live blocks, {verdict}", self.blocks);
+        println!("{tenant}: {}, {verdict}", counted(self.blocks, "live block"));
         for problem in &self.problems {
-            let repaired = if problem.repaired {
-                " (taken out of the log)"
-            } else {
-                ""
-            };
-            println!("  {}: {}{repaired}", problem.kind.name(), problem.message);
+            println!("  {}: {}", problem.kind.name(), problem.message);
+            if let Some(repair) = &problem.repair {
+                println!("    {repair}");
+            }
         }
         if self.unlisted > 0 {
             println!(
-                "  {} blocks that no log names: uploads under way, or left by a killed process; compactors remove them",
-                self.unlisted
+                "  {} that no log names: uploads under way, or left by a killed process; compactors remove them",
+                counted(self.unlisted, "block")
             );
         }
     }

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
+use serde_json::json;
 use tempo_block::compact::{self, Job, Method, Options};
 use tempo_block::log::{BlocksRefusal, CommitError, CommitLog, Transaction};
 use tempo_block::meta::BlockMeta;
 use tempo_block::read::ReadStatistics;
 use tempo_model::{TenantId, TraceId};
 
+use super::inspect::{counted, progress};
 use super::opened::{Opened, StoreArguments};
 
 /// How often a block is looked at anew because a compactor was faster.
@@ -24,13 +26,19 @@ pub(super) struct Delete {
     /// Whose spans.
     #[arg(long, value_name = "TENANT", default_value_t = TenantId::single())]
     tenant: TenantId,
+    #[command(flatten)]
+    what: What,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is deleted.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+struct What {
     /// A trace to delete; may be given several times.
-    #[arg(
-        long = "trace",
-        value_name = "ID",
-        required_unless_present = "everything",
-        conflicts_with = "everything"
-    )]
+    #[arg(long = "trace", value_name = "ID", conflicts_with = "everything")]
     traces: Vec<TraceId>,
     /// Delete all of the tenant's spans.
     #[arg(long)]
@@ -41,30 +49,43 @@ impl Delete {
     pub(super) async fn run(self) -> Result<()> {
         let opened = self.store.open()?;
         let log = CommitLog::open(&opened.environment, &opened.store, &self.tenant).await?;
-        if self.everything {
-            return delete_everything(&log).await;
+        if self.what.everything {
+            let blocks = delete_everything(&log).await?;
+            self.say(&log, "removed", blocks);
+            return Ok(());
         }
-        let traces: BTreeSet<TraceId> = self.traces.iter().copied().collect();
+        let traces: BTreeSet<TraceId> = self.what.traces.iter().copied().collect();
         let mut rewritten = 0;
         for _ in 0..MOST_ROUNDS {
             let affected = affected(&opened, &log, &traces).await?;
             if affected.is_empty() {
-                println!(
-                    "{rewritten} blocks were written anew without {} traces",
-                    traces.len()
-                );
+                self.say(&log, "written anew without what was deleted", rewritten);
                 return Ok(());
             }
+            let bar = progress(affected.len() as u64, "write blocks anew");
             for meta in affected {
                 rewritten += usize::from(rewrite(&opened, &log, &meta, &traces).await?);
+                bar.inc(1);
             }
+            bar.finish_and_clear();
             log.follow().await?;
         }
         bail!("blocks are compacted faster than traces can be deleted from them; try again")
     }
 }
 
-async fn delete_everything(log: &CommitLog) -> Result<()> {
+impl Delete {
+    /// Says what was done with so many blocks.
+    fn say(&self, log: &CommitLog, done: &str, blocks: usize) {
+        if self.json {
+            println!("{}", json!({"tenant": log.tenant().as_str(), "blocks": blocks}));
+        } else {
+            println!("{} of {}: {done}", counted(blocks, "block"), log.tenant());
+        }
+    }
+}
+
+async fn delete_everything(log: &CommitLog) -> Result<usize> {
     let snapshot = log.snapshot();
     let transaction = Transaction {
         remove: snapshot.state.live().map(|meta| meta.id).collect(),
@@ -73,8 +94,7 @@ async fn delete_everything(log: &CommitLog) -> Result<()> {
     let blocks = transaction.remove.len();
     ensure!(blocks > 0, "tenant {} has no live blocks", log.tenant());
     log.commit(transaction).await?;
-    println!("{blocks} blocks of {} were deleted", log.tenant());
-    Ok(())
+    Ok(blocks)
 }
 
 /// The live blocks that have spans of one of the traces.
@@ -84,7 +104,10 @@ async fn affected(
     traces: &BTreeSet<TraceId>,
 ) -> Result<Vec<Arc<BlockMeta>>> {
     let mut affected = Vec::new();
-    for meta in log.snapshot().state.live() {
+    let snapshot = log.snapshot();
+    let bar = progress(snapshot.state.live().len() as u64, "look into blocks");
+    for meta in snapshot.state.live() {
+        bar.inc(1);
         let block = opened.reader.block(
             log.tenant(),
             Arc::clone(meta),
@@ -97,6 +120,7 @@ async fn affected(
             }
         }
     }
+    bar.finish_and_clear();
     Ok(affected)
 }
 

@@ -13,12 +13,13 @@ use crate::app::store::settings;
 
 /// Where blocks and logs lie.
 #[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
 pub(super) struct StoreArguments {
     /// The engine's configuration; ${NAME} in it is replaced by environment variables.
-    #[arg(long, value_name = "FILE", required_unless_present = "folder")]
+    #[arg(long, value_name = "FILE")]
     config: Option<String>,
     /// A local folder in place of the store of a configuration: its storage.trace.local.path.
-    #[arg(long, value_name = "FOLDER", conflicts_with = "config")]
+    #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
 }
 
@@ -26,6 +27,8 @@ pub(super) struct StoreArguments {
 pub(super) struct Opened {
     pub(super) environment: Environment,
     pub(super) store: Store,
+    /// Where its objects lie, as other programs name it: a folder or a URL.
+    pub(super) root: String,
     pub(super) reader: Reader,
 }
 
@@ -43,10 +46,12 @@ impl StoreArguments {
         };
         let environment = Environment::system();
         let store = store::open(&settings)?;
+        let root = root(&settings);
         Ok(Opened {
             reader: Reader::new(environment.clone(), Store::clone(&store)),
             environment,
             store,
+            root,
         })
     }
 
@@ -58,6 +63,19 @@ impl StoreArguments {
         };
         Ok(super::engine::load(&arguments)?.config)
     }
+}
+
+/// A folder or a URL, as other programs name it.
+fn root(settings: &Settings) -> String {
+    let (scheme, bucket, prefix) = match settings {
+        Settings::Memory => return String::new(),
+        Settings::Local { folder } => return folder.display().to_string(),
+        Settings::S3(settings) => ("s3", &settings.bucket, &settings.prefix),
+        Settings::Gcs(settings) => ("gs", &settings.bucket, &settings.prefix),
+        Settings::Azure(settings) => ("az", &settings.container, &settings.prefix),
+    };
+    let root = format!("{scheme}://{bucket}/{prefix}");
+    root.trim_end_matches('/').to_owned()
 }
 
 impl Opened {

@@ -71,6 +71,11 @@ async fn a_store_can_be_looked_into() {
     let table = output(&tool(folder, &["inspect", "block", block]));
     assert!(table.contains("span.http.status_code"), "{table}");
     assert!(output(&tool(folder, &["inspect", "log", "--live"])).contains(block.as_str()));
+    let paths = output(&tool(folder, &["inspect", "log", "--paths"]));
+    assert!(
+        std::fs::metadata(paths.trim()).unwrap().len() > 0,
+        "DuckDB can read {paths}"
+    );
     let none = tool(folder, &["inspect", "block", "01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
     assert!(
         !none.status.success() && errors(&none).contains("no live block"),
@@ -108,34 +113,58 @@ async fn a_missing_file_is_found_and_taken_out_of_the_log_when_asked_to() {
     assert_eq!(findings[0]["problems"][0]["kind"], "missing", "{findings}");
     let repaired = output(&tool(folder, &["check", "--repair"]));
     assert!(repaired.contains("taken out of the log"), "{repaired}");
+    assert!(repaired.contains("1 live block, 1 problem"), "{repaired}");
     assert_eq!(live(folder), Vec::<String>::new());
     output(&tool(folder, &["check"]));
 }
 
 #[tokio::test]
-async fn a_file_that_was_cut_is_damaged() {
-    let (folder, _) = stored(10).await;
+async fn a_file_that_was_cut_is_damaged_and_the_spans_of_its_block_are_saved() {
+    let (folder, ids) = stored(10).await;
     let block = live(folder.path()).remove(0);
     let catalogue = folder
         .path()
         .join(format!("traces/single-tenant/blocks/{block}/catalogue"));
     std::fs::write(catalogue, "short").unwrap();
-    let found = tool(folder.path(), &["check", "--repair", "--json"]);
-    assert_eq!(
-        found.status.code(),
-        Some(1),
-        "what is damaged is not repaired by throwing it away"
-    );
+    let found = tool(folder.path(), &["check", "--json"]);
+    assert_eq!(found.status.code(), Some(1));
     let findings: Value = serde_json::from_slice(&found.stdout).unwrap();
     assert_eq!(findings[0]["problems"][0]["kind"], "damaged", "{findings}");
-    assert_eq!(live(folder.path()), [block]);
+    output(&tool(folder.path(), &["check", "--repair"]));
+    assert_ne!(live(folder.path()), [block]);
+    output(&tool(folder.path(), &["check"]));
+    let mut engine = engine_in(folder.path()).await;
+    assert_eq!(search(&engine, "{}").await, ids.into_iter().collect());
+    assert!(engine.stop().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_flipped_bit_is_found_unless_no_spans_are_read() {
+    let (folder, _) = stored(10).await;
+    let folder = folder.path();
+    let block = live(folder).remove(0);
+    let spans = folder.join(format!("traces/single-tenant/blocks/{block}/spans.parquet"));
+    let mut bytes = std::fs::read(&spans).unwrap();
+    bytes[100] ^= 4;
+    std::fs::write(&spans, bytes).unwrap();
+    output(&tool(folder, &["check", "--quick"]));
+    let found = tool(folder, &["check"]);
+    let text = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(
+        text.contains("spans.parquet at byte") && text.contains("damaged"),
+        "{text}"
+    );
+    // Its only row group is lost.
+    output(&tool(folder, &["check", "--repair"]));
+    assert_eq!(live(folder), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_deleted_trace_is_gone_and_the_others_are_not() {
     let (folder, ids) = stored(10).await;
     let (doomed, others) = ids.split_first().unwrap();
-    output(&tool(folder.path(), &["delete", "--trace", doomed]));
+    let deleted = json(&tool(folder.path(), &["delete", "--trace", doomed, "--json"]));
+    assert_eq!(deleted["blocks"], 1, "{deleted}");
     let mut engine = engine_in(folder.path()).await;
     assert_eq!(spans_of(&engine, doomed).await, 0);
     assert_eq!(search(&engine, "{}").await, others.iter().cloned().collect());

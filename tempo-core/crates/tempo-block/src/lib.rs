@@ -14,5 +14,6 @@ pub mod read;
 pub mod scan;
 pub mod schema;
 pub mod store;
+pub mod verify;
 pub mod wal;
 pub mod write;

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use tempo_block::layout::BlockFile;
 use tempo_block::log::{CommitLog, StreamLog, StreamState};
 use tempo_block::meta::BlockMeta;
 use tempo_model::TenantId;
@@ -20,6 +21,9 @@ pub(super) struct Log {
     /// List every live block.
     #[arg(long)]
     live: bool,
+    /// Print the path of the spans of each live block and no more: what DuckDB and others read (docs/format.md).
+    #[arg(long, conflicts_with = "json")]
+    paths: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -31,6 +35,10 @@ impl Log {
         let mut tenants = Vec::new();
         for tenant in opened.tenants(self.tenant.as_ref()).await? {
             tenants.push(CommitLog::open(&opened.environment, &opened.store, &tenant).await?);
+        }
+        if self.paths {
+            print_paths(&opened, &tenants);
+            return Ok(());
         }
         let streams = streams(&opened).await?;
         if self.json {
@@ -100,6 +108,14 @@ impl Log {
     }
 }
 
+fn print_paths(opened: &Opened, tenants: &[CommitLog]) {
+    for log in tenants {
+        for meta in log.snapshot().state.live() {
+            println!("{}/{}", opened.root, BlockFile::Spans.path(log.tenant(), meta.id));
+        }
+    }
+}
+
 /// A WAL stream of which records may be somewhere else than in blocks.
 struct Stream {
     epoch: String,
@@ -120,7 +136,10 @@ async fn streams(opened: &Opened) -> Result<Vec<Stream>> {
         replicas: stream
             .replicas
             .iter()
-            .map(|replica| format!("{} at {}", replica.disk, replica.address))
+            .map(|replica| match replica.address.as_str() {
+                "" => replica.disk.to_string(),
+                address => format!("{} at {address}", replica.disk),
+            })
             .collect(),
     });
     Ok(streams.collect())

@@ -49,16 +49,19 @@ pub struct Options {
     pub without: BTreeSet<TraceId>,
     /// How fast it goes.
     pub pace: Pace,
+    /// Row groups that are damaged are left out, which takes a full merge: what can be read of a damaged block is saved.
+    pub salvage: bool,
     /// What the spans that are merged at once may take in memory, about.
     pub piece_bytes: u64,
 }
 
 impl Default for Options {
-    /// All traces, at full pace, in pieces of 64 MiB.
+    /// All traces, all row groups, at full pace, in pieces of 64 MiB.
     fn default() -> Self {
         Self {
             without: BTreeSet::new(),
             pace: Pace::default(),
+            salvage: false,
             piece_bytes: 64 << 20,
         }
     }
@@ -79,7 +82,8 @@ pub async fn run(
     for meta in &job.inputs {
         inputs.push(Input::open(reader, tenant, meta).await?);
     }
-    let copies = job.method == Method::Copy && options.without.is_empty() && fit_together(&inputs);
+    let may_copy = options.without.is_empty() && !options.salvage;
+    let copies = job.method == Method::Copy && may_copy && fit_together(&inputs);
     let of_block = BlockOptions {
         id: output,
         level: job.level(),

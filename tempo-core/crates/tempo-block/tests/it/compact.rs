@@ -95,6 +95,7 @@ proptest! {
             prop_assert_eq!(meta.traces, sum(|meta| meta.traces));
             prop_assert_eq!(u64::from(meta.row_groups), sum(|meta| meta.row_groups.into()));
             prop_assert_eq!(meta.level, 1);
+            world.verify(&meta).await;
             prop_assert_eq!(Some(meta.start_ns), inputs.iter().map(|meta| meta.start_ns).min());
             prop_assert_eq!(Some(meta.end_ns), inputs.iter().map(|meta| meta.end_ns).max());
             let (before, after) = (world.sources(&inputs), world.sources(&output));
@@ -133,6 +134,7 @@ proptest! {
             let output = [Arc::clone(&meta)];
             prop_assert_eq!(world.spans(&output).await, comparable(&sets));
             prop_assert!(!meta.maybe_duplicates);
+            world.verify(&meta).await;
             let arrivals = |of: fn(&BlockMeta) -> u64| inputs.iter().map(move |meta| of(meta));
             prop_assert_eq!(Some(meta.first_arrival_ns), arrivals(|meta| meta.first_arrival_ns).min());
             prop_assert_eq!(Some(meta.last_arrival_ns), arrivals(|meta| meta.last_arrival_ns).max());

@@ -3,9 +3,8 @@
 //! Spans are the same if trace, id, kind, name and times are. The ids alone are not enough: with ids shared by both
 //! sides of a call, as Zipkin has them, each side is a span of its own. Of several the one in the oldest input stays.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
-use tempo_model::TraceId;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::input::Input;
@@ -27,7 +26,7 @@ pub(super) async fn all(
     writer: &mut BlockWriter,
     pacer: &mut Pacer,
 ) -> Result<(), CompactError> {
-    let parts = parts(inputs, &options.without).await?;
+    let parts = parts(inputs, options).await?;
     for piece in Pieces::new(parts, options.piece_bytes) {
         let mut merge = Merge::new(piece);
         for (input, row_group) in merge.piece.row_groups.clone() {
@@ -52,14 +51,20 @@ pub(super) async fn all(
 }
 
 /// What the inputs have of the traces that are wanted.
-async fn parts(inputs: &[Input], without: &BTreeSet<TraceId>) -> Result<Vec<Part>, ReadError> {
+async fn parts(inputs: &[Input], options: &Options) -> Result<Vec<Part>, ReadError> {
     let mut parts = Vec::new();
     for (number, input) in inputs.iter().enumerate() {
         for row_group in 0..input.raw.row_groups() {
+            if options.salvage
+                && let Err(error) = is_readable(input, row_group).await
+            {
+                tracing::warn!(block = %input.meta.id, row_group, %error, "a row group is left out");
+                continue;
+            }
             let (rows, bytes) = input.raw.size_of(row_group)?;
             let bytes_of_span = SPAN_BYTES + bytes / rows.max(1);
             let of_row_group = input.raw.trace_parts(row_group).await?.into_iter();
-            let wanted = of_row_group.filter(|part| !without.contains(&part.id));
+            let wanted = of_row_group.filter(|part| !options.without.contains(&part.id));
             parts.extend(wanted.map(|part| Part {
                 id: part.id,
                 start_ns: part.start_ns,
@@ -70,6 +75,13 @@ async fn parts(inputs: &[Input], without: &BTreeSet<TraceId>) -> Result<Vec<Part
         }
     }
     Ok(parts)
+}
+
+/// Whether all of a row group can be read, which includes its checksums.
+async fn is_readable(input: &Input, row_group: usize) -> Result<(), ReadError> {
+    input.raw.trace_parts(row_group).await?;
+    let count = |rows: &Decoded<'_>| rows.spans_by_trace().map(drop);
+    input.block.take_rows(row_group, count).await
 }
 
 /// A piece that is being merged.

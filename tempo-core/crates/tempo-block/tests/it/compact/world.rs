@@ -13,6 +13,7 @@ use tempo_block::meta::BlockMeta;
 use tempo_block::read::{BlockReader, ReadStatistics, Reader};
 use tempo_block::scan::{self, Source};
 use tempo_block::store::{Settings, open};
+use tempo_block::verify::Verifier;
 use tempo_block::write::{self, BlockOptions};
 use tempo_model::proto::trace::ExportTraceServiceRequest;
 use tempo_model::{TenantId, TraceId};
@@ -86,6 +87,16 @@ impl World {
             &options,
         )
         .await
+    }
+
+    /// Checks a block against itself.
+    pub(super) async fn verify(&self, meta: &Arc<BlockMeta>) {
+        let verifier = Verifier::open(&self.reader, &TenantId::single(), meta)
+            .await
+            .unwrap();
+        for number in 0..verifier.row_groups() {
+            verifier.row_group(number).await.unwrap();
+        }
     }
 
     pub(super) fn open(&self, meta: &Arc<BlockMeta>) -> Arc<dyn BlockReader> {

@@ -1,7 +1,7 @@
 //! Rows of a row group as a segment of a head, column by column: for merging, which puts no span together.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::Array;
 use arrow::datatypes::{Int32Type, Int64Type, UInt64Type};
@@ -57,6 +57,17 @@ impl Decoded<'_> {
         };
         head.append_segment(self.explained(segment)?, arrival_ns);
         Ok(())
+    }
+
+    /// How many spans there are of each trace.
+    pub(crate) fn spans_by_trace(&self) -> Result<BTreeMap<TraceId, u32>, ReadError> {
+        let mut counts = BTreeMap::new();
+        let kept = self.kept(|span| {
+            *counts.entry(span.trace_id).or_default() += 1;
+            false
+        });
+        self.explained(kept)?;
+        Ok(counts)
     }
 
     fn segment(&self, head: &mut Head, keep: impl FnMut(&SpanKey<'_>) -> bool) -> Result<Segment, Broken> {
