@@ -1,5 +1,5 @@
-//! What is kept in memory of blocks: decoded metadata, the bytes of column chunks, and their decoded dictionaries. All
-//! are limited by bytes.
+//! What is kept in memory of blocks: decoded metadata, the bytes of column chunks, and what of them is decoded once for
+//! many queries. All are limited by bytes.
 
 use std::any::Any;
 use std::fmt;
@@ -11,7 +11,7 @@ use moka::future::Cache;
 use ulid::Ulid;
 
 use super::ReadError;
-use super::parquet::Words;
+use super::parquet::{TraceTable, Words};
 use crate::layout::BlockFile;
 
 /// How much is kept.
@@ -21,17 +21,17 @@ pub struct CacheSettings {
     pub metadata_bytes: u64,
     /// Bytes of column chunks; 0 keeps none, which suits a local folder, as the operating system caches its files.
     pub chunk_bytes: u64,
-    /// Bytes of decoded dictionaries, of which a query may need no more than whether they have a value; 0 keeps none.
-    pub dictionary_bytes: u64,
+    /// Bytes of decoded dictionaries and trace tables, which most queries start with; 0 keeps none.
+    pub decoded_bytes: u64,
 }
 
 impl Default for CacheSettings {
-    /// 64 MB of metadata, 64 MB of column chunks, 64 MB of dictionaries.
+    /// 64 MB of metadata, 64 MB of column chunks, 64 MB of dictionaries and trace tables.
     fn default() -> Self {
         Self {
             metadata_bytes: 64 << 20,
             chunk_bytes: 64 << 20,
-            dictionary_bytes: 64 << 20,
+            decoded_bytes: 64 << 20,
         }
     }
 }
@@ -42,6 +42,24 @@ pub(crate) struct ChunkKey {
     pub(crate) block: Ulid,
     pub(crate) row_group: u32,
     pub(crate) leaf: u32,
+}
+
+/// What is decoded of a row group.
+#[derive(Clone)]
+pub(crate) enum Kept {
+    /// The dictionary of a chunk.
+    Words(Arc<Words>),
+    /// The trace table.
+    Traces(Arc<TraceTable>),
+}
+
+impl Kept {
+    fn memory(&self) -> usize {
+        match self {
+            Self::Words(words) => words.memory(),
+            Self::Traces(table) => table.memory(),
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -56,7 +74,7 @@ pub struct BlockCache {
     metadata: Cache<(Ulid, BlockFile), Metadata>,
     chunks: Cache<ChunkKey, Bytes>,
     /// Asked where nothing may wait.
-    dictionaries: moka::sync::Cache<ChunkKey, Arc<Words>>,
+    decoded: moka::sync::Cache<ChunkKey, Kept>,
 }
 
 impl fmt::Debug for BlockCache {
@@ -65,7 +83,7 @@ impl fmt::Debug for BlockCache {
             .debug_struct("BlockCache")
             .field("metadata_bytes", &self.metadata.weighted_size())
             .field("chunk_bytes", &self.chunks.weighted_size())
-            .field("dictionary_bytes", &self.dictionaries.weighted_size())
+            .field("decoded_bytes", &self.decoded.weighted_size())
             .finish_non_exhaustive()
     }
 }
@@ -85,9 +103,9 @@ impl BlockCache {
                 .max_capacity(settings.chunk_bytes)
                 .weigher(chunk_weight)
                 .build(),
-            dictionaries: moka::sync::Cache::builder()
-                .max_capacity(settings.dictionary_bytes)
-                .weigher(|_, words: &Arc<Words>| (words.memory() as u32).saturating_add(ENTRY))
+            decoded: moka::sync::Cache::builder()
+                .max_capacity(settings.decoded_bytes)
+                .weigher(|_, kept: &Kept| (kept.memory() as u32).saturating_add(ENTRY))
                 .build(),
         }
     }
@@ -121,12 +139,23 @@ impl BlockCache {
 
     /// The decoded dictionary of a column chunk.
     pub(crate) fn words(&self, key: ChunkKey) -> Option<Arc<Words>> {
-        self.dictionaries.get(&key)
+        match self.decoded.get(&key)? {
+            Kept::Words(words) => Some(words),
+            Kept::Traces(_) => None,
+        }
     }
 
-    pub(crate) fn keep_words(&self, key: ChunkKey, words: &Arc<Words>) {
-        if self.dictionaries.policy().max_capacity() != Some(0) {
-            self.dictionaries.insert(key, Arc::clone(words));
+    /// The decoded trace table of a row group.
+    pub(crate) fn traces(&self, key: ChunkKey) -> Option<Arc<TraceTable>> {
+        match self.decoded.get(&key)? {
+            Kept::Traces(table) => Some(table),
+            Kept::Words(_) => None,
+        }
+    }
+
+    pub(crate) fn keep(&self, key: ChunkKey, kept: Kept) {
+        if self.decoded.policy().max_capacity() != Some(0) {
+            self.decoded.insert(key, kept);
         }
     }
 
@@ -164,7 +193,7 @@ mod tests {
         let cache = BlockCache::new(CacheSettings {
             metadata_bytes: 0,
             chunk_bytes: 1000,
-            dictionary_bytes: 0,
+            decoded_bytes: 0,
         });
         let key = |leaf| ChunkKey {
             block: Ulid::from(1_u128),

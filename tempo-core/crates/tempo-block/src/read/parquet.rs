@@ -4,7 +4,7 @@
 //! Files ─ spans() ──► SpansFile    where the columns of row groups lie          ┐ cached, one request each
 //!       ├ traces() ─► TracesFile   filters of trace ids, where trace tables lie ┘
 //!       └ chunks() ─► Chunk ─ decode ─► Leaf ─┬─ ParquetRowGroup: columns for the evaluator
-//!                                             └─ Decoded: spans as they were sent
+//!                 all rows, or some           └─ Decoded: spans as they were sent
 //! ```
 //! Not here: evaluation, and which blocks there are.
 
@@ -38,6 +38,7 @@ use tempo_traceql::columns::TraceRow;
 pub(crate) use self::flat::Words;
 pub(crate) use self::raw::RawBlock;
 pub(crate) use self::spans::{Decoded, SpanKey};
+pub(crate) use self::traces::TraceTable;
 
 use self::fields::Layout;
 use self::file::{LeafNumber, SpansFile};

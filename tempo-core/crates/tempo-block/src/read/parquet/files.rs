@@ -15,7 +15,7 @@ use super::traces::{TraceTable, TracesFile};
 use crate::catalogue::Catalogue;
 use crate::layout::BlockFile;
 use crate::meta::{BlockMeta, FileMeta};
-use crate::read::cache::ChunkKey;
+use crate::read::cache::{ChunkKey, Kept};
 use crate::read::{ReadError, ReadStatistics, Reader};
 
 /// In the place of a leaf's number: the row group of `traces.parquet`.
@@ -118,9 +118,15 @@ impl Files {
     }
 
     /// The trace table of a row group.
-    pub(super) async fn trace_table(&self, row_group: usize) -> Result<TraceTable, ReadError> {
+    pub(super) async fn trace_table(&self, row_group: usize) -> Result<Arc<TraceTable>, ReadError> {
+        let key = self.key(row_group, TRACE_TABLE);
+        if let Some(known) = self.reader.cache.traces(key) {
+            return Ok(known);
+        }
         let bytes = self.trace_table_bytes(row_group).await?;
-        self.traces().await?.table(row_group, bytes)
+        let table = Arc::new(self.traces().await?.table(row_group, bytes)?);
+        self.reader.cache.keep(key, Kept::Traces(Arc::clone(&table)));
+        Ok(table)
     }
 
     /// The column chunks of a row group of `traces.parquet`.

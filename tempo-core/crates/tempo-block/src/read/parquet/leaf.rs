@@ -18,7 +18,7 @@ use super::flat::{FlatChunk, Words};
 use super::pages::{OneChunk, Pages};
 use super::part::Part;
 use crate::read::ReadError;
-use crate::read::cache::ChunkKey;
+use crate::read::cache::{ChunkKey, Kept};
 
 /// A decoded leaf column.
 #[derive(Debug, Clone)]
@@ -61,7 +61,10 @@ impl Chunk<'_> {
         });
         let opened = opened.map_err(|error| self.damaged(&error))?;
         if let Some(words) = opened.as_ref().and_then(FlatChunk::words).filter(|_| !is_known) {
-            self.files.reader.cache.keep_words(self.key(), words);
+            self.files
+                .reader
+                .cache
+                .keep(self.key(), Kept::Words(Arc::clone(words)));
         }
         Ok(opened)
     }
@@ -87,7 +90,10 @@ impl Chunk<'_> {
         let words = self.pages().and_then(|mut pages| Words::of_texts(&mut pages));
         let words = words.map_err(|error| self.damaged(&error))?.map(Arc::new);
         if let Some(words) = &words {
-            self.files.reader.cache.keep_words(self.key(), words);
+            self.files
+                .reader
+                .cache
+                .keep(self.key(), Kept::Words(Arc::clone(words)));
         }
         Ok(words)
     }

@@ -383,7 +383,7 @@ impl RowGroup for ParquetRowGroup {
         let with_traces = wanted.contains(&Wanted::Ordinals) && self.traces.get().is_none();
         let traces = async {
             if with_traces {
-                let rows = self.files.trace_table(self.number).await?.into_rows();
+                let rows = self.files.trace_table(self.number).await?.rows();
                 let _ = self.traces.set(rows);
             }
             Ok(())

@@ -160,7 +160,10 @@ fn check_row_groups(metadata: &ParquetMetaData, data_bytes: u64) -> Result<(), P
 
 /// The trace table of a row group, in the order of its ordinals.
 #[derive(Debug)]
-pub(super) struct TraceTable(Vec<TraceRow>);
+pub(crate) struct TraceTable {
+    rows: Arc<[TraceRow]>,
+    text_bytes: usize,
+}
 
 impl TraceTable {
     fn new(batch: &RecordBatch) -> Option<Self> {
@@ -181,19 +184,37 @@ impl TraceTable {
                 continued: continued.value(row),
             })
         };
-        (0..batch.num_rows()).map(row).collect::<Option<_>>().map(Self)
+        let text_bytes =
+            [traces::ROOT_SERVICE, traces::ROOT_NAME].map(|name| column(name).map_or(0, text_bytes));
+        Some(Self {
+            rows: (0..batch.num_rows()).map(row).collect::<Option<_>>()?,
+            text_bytes: text_bytes.iter().sum(),
+        })
     }
 
     /// The rows.
-    pub(super) fn into_rows(self) -> Arc<[TraceRow]> {
-        self.0.into()
+    pub(super) fn rows(&self) -> Arc<[TraceRow]> {
+        Arc::clone(&self.rows)
+    }
+
+    /// Bytes of memory, about.
+    pub(crate) fn memory(&self) -> usize {
+        size_of_val(&*self.rows) + self.text_bytes
     }
 
     /// Ordinals and rows of traces, whose ids are ascending.
     pub(super) fn find(&self, ids: &[TraceId]) -> impl Iterator<Item = (u32, &TraceRow)> {
         let is_wanted = |row: &TraceRow| ids.binary_search(&TraceId(row.trace_id)).is_ok();
-        (0..).zip(&self.0).filter(move |(_, row)| is_wanted(row))
+        (0..).zip(&*self.rows).filter(move |(_, row)| is_wanted(row))
     }
+}
+
+/// What the texts of a column take when each has memory of its own.
+fn text_bytes(column: &ArrayRef) -> usize {
+    const COUNTS: usize = 2 * size_of::<usize>();
+    let texts = Texts::new(column);
+    let texts = texts.iter().flat_map(Texts::dictionary);
+    texts.map(|text| text.len() + COUNTS).sum()
 }
 
 /// The text of each row, of which equal ones share their memory.
