@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use arrow::array::StringArray;
 use memchr::memmem;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::statistics::Statistics;
 use tempo_traceql::ast::{Attribute, Intrinsic, Operator, Scope, Static};
 use tempo_traceql::columns::{Condition, Dictionary, Field};
+use tempo_traceql::text::TextTest;
 
 use super::arrays::TextDictionary;
 use super::file::{LeafNumber, is_all_dictionary};
@@ -73,7 +75,7 @@ fn attribute(group: &ParquetRowGroup, scope: Scope, key: &str, condition: &Condi
     columns
         .into_iter()
         .any(|(leaf, kind)| may_hold(group, leaf, kind, condition))
-        || may_be_listed(group, scope, key)
+        || may_be_listed(group, scope, key) && may_list(group, scope, condition)
 }
 
 /// Whether a column of one type may hold a value that satisfies the condition.
@@ -116,6 +118,27 @@ fn may_hold_text(group: &ParquetRowGroup, leaf: LeafNumber, condition: &Conditio
     let Words::Text(texts) = &*words else {
         return true;
     };
+    may_satisfy(texts, &test)
+}
+
+/// Whether an attribute list may have a text that satisfies the condition, of whatever key.
+fn may_list(group: &ParquetRowGroup, scope: Scope, condition: &Condition) -> bool {
+    let list = group.layout().list(scope);
+    let Some((list, test)) = list.zip(condition.text_test()) else {
+        return true;
+    };
+    let (kinds, values) = (words(group, list.kind), words(group, list.value));
+    match (kinds.as_deref(), values.as_deref()) {
+        // The texts of arrays are not those of their elements.
+        (Some(Words::Text(kinds)), Some(Words::Text(values))) => {
+            kinds.iter().flatten().any(|kind| kind == ValueKind::Array.name()) || may_satisfy(values, &test)
+        }
+        _ => true,
+    }
+}
+
+/// Whether one of the texts passes a test.
+fn may_satisfy(texts: &StringArray, test: &TextTest) -> bool {
     // One search through all texts at once, and mostly the last.
     let has_needle = |needle: &str| memmem::find(texts.value_data(), needle.as_bytes()).is_some();
     test.needle().is_none_or(has_needle) && texts.iter().flatten().any(|text| test.is_satisfied_by(text))
