@@ -12,7 +12,10 @@ use crate::{
         tempomonolithic::{Backend, OtlpProtocolSpec},
         tempostack::IngestionLimitSpec,
     },
-    kubernetes::{labels::MANAGED_BY, names},
+    kubernetes::{
+        labels::{MANAGED_BY, MANAGER},
+        names,
+    },
     sizing,
     stack::component::Component,
 };
@@ -27,12 +30,9 @@ const MEMORY_STORAGE_SIZE: &str = "2Gi";
 pub fn tempo_stack(stack: &TempoStack) -> TempoStack {
     let mut stack = stack.clone();
     let name = stack.name_any();
-    let managed_by = stack
-        .labels_mut()
-        .entry("app.kubernetes.io/managed-by".to_owned())
-        .or_default();
+    let managed_by = stack.labels_mut().entry(MANAGED_BY.to_owned()).or_default();
     if managed_by.is_empty() {
-        MANAGED_BY.clone_into(managed_by);
+        MANAGER.clone_into(managed_by);
     }
 
     let spec = &mut stack.spec;

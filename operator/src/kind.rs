@@ -31,6 +31,19 @@ pub struct Plan {
     pub notices: Vec<Notice>,
 }
 
+impl Plan {
+    /// The plan of objects that the cluster can have.
+    fn of(resources: Resources<Prepared>, notices: Vec<Notice>) -> Result<Self, ValidationError> {
+        match resources.longest_name() {
+            None => Ok(Self { resources, notices }),
+            Some(name) => Err(ValidationError::configuration(
+                "metadata.name",
+                format!("is {} characters too long: {name}", name.excess()),
+            )),
+        }
+    }
+}
+
 /// Why there is no plan for a custom resource.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
@@ -76,7 +89,7 @@ impl Kind for TempoStack {
         let mut validated = stack::validate::validate(self, found, environment)?;
         let notices = std::mem::take(&mut validated.notices);
         let resources = stack::build::build(&validated)?;
-        Ok(Plan { resources, notices })
+        Ok(Plan::of(resources, notices)?)
     }
 }
 
@@ -95,7 +108,7 @@ impl Kind for TempoMonolithic {
         let mut validated = monolithic::validate::validate(self, found, environment)?;
         let notices = std::mem::take(&mut validated.notices);
         let resources = monolithic::build::build(&validated)?;
-        Ok(Plan { resources, notices })
+        Ok(Plan::of(resources, notices)?)
     }
 }
 
@@ -114,6 +127,6 @@ impl Kind for Collector {
         let mut validated = collector::validate::validate(self, found, environment)?;
         let notices = std::mem::take(&mut validated.notices);
         let resources = collector::build::build(&validated);
-        Ok(Plan { resources, notices })
+        Ok(Plan::of(resources, notices)?)
     }
 }

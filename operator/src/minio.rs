@@ -4,7 +4,7 @@ mod build;
 
 use k8s_openapi::api::core::v1::PodSecurityContext;
 
-pub use self::build::build;
+pub use self::build::{CERTIFICATES_FLAG, SCRATCH_DIRECTORY, build};
 use crate::{
     crd::{
         Quantity,
@@ -25,7 +25,8 @@ pub const ROOT_USER: &str = "rootUser";
 /// Key of the root Secret that holds the password.
 pub const ROOT_PASSWORD: &str = "rootPassword";
 const GENERATED_USER: &str = "tempo";
-const API_PORT: i32 = 9000;
+/// Port of its S3 API.
+pub const API_PORT: i32 = 9000;
 
 /// A checked MinIO.
 #[derive(Clone, Debug, PartialEq)]

@@ -23,7 +23,7 @@ pub mod status;
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use kube::{Client, ResourceExt, core::DeserializeGuard, runtime::controller::Action};
+use kube::{Client, Resource, ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
@@ -42,10 +42,10 @@ use crate::{
     metrics::Metrics,
 };
 
-/// Label with the component of an object.
-const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 /// How often a resource is looked at even when no watch tells of a change.
 const RESYNC: Duration = Duration::from_hours(1);
+/// When an object that is on its way out is looked at again, should the watch not tell of its end.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// How long a reconcile may take; an API server that does not answer must not hold up a resource for good.
 const DEADLINE: Duration = Duration::from_mins(2);
 
@@ -71,6 +71,11 @@ impl Context {
             client,
             failures: Failures::default(),
         }
+    }
+
+    /// A resource is gone.
+    pub fn forget(&self, kind: &str, namespace: Option<&str>, name: &str) {
+        self.failures.forget(&backoff::key(kind, namespace, name));
     }
 }
 
@@ -111,10 +116,18 @@ impl ReconcileError {
         std::iter::successors(self.source(), |error| (*error).source()).find_map(|error| error.downcast_ref())
     }
 
-    /// The error with its causes.
+    /// The error with its causes; of what the API server said only its message.
     fn chain(&self) -> String {
-        let causes = std::iter::successors(self.source(), |error| (*error).source());
-        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            if let Some(kube::Error::Api(status)) = error.downcast_ref() {
+                return format!("{text}: {}", status.message);
+            }
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
     }
 }
 
@@ -145,7 +158,7 @@ pub fn retry<K: Reconciled>(
     error: &ReconcileError,
     context: Arc<Context>,
 ) -> Action {
-    let delay = context.failures.delay(&resource.uid().unwrap_or_default());
+    let delay = context.failures.delay(&key(&*resource));
     warn!(
         kind = %K::kind(&()),
         namespace = resource.namespace(),
@@ -157,16 +170,22 @@ pub fn retry<K: Reconciled>(
     Action::requeue(delay)
 }
 
+fn key<R: Resource<DynamicType = ()>>(resource: &R) -> backoff::Key {
+    let metadata = resource.meta();
+    let name = metadata.name.as_deref().unwrap_or_default();
+    backoff::key(&R::kind(&()), metadata.namespace.as_deref(), name)
+}
+
 /// Reconciles in bounded time; failures are counted, and shown when they last.
 async fn reconcile_counted<K: Reconciled>(resource: &K, context: &Context) -> Result<Action, ReconcileError> {
-    let uid = resource.uid().unwrap_or_default();
+    let key = key(resource);
     let result = timeout(DEADLINE, Box::pin(reconcile_readable(resource, context)))
         .await
         .unwrap_or(Err(ReconcileError::TooLong));
     match &result {
-        Ok(_) => context.failures.forget(&uid),
+        Ok(_) => context.failures.forget(&key),
         Err(error) => {
-            let is_lasting = error.is_lasting(context.failures.count(&uid));
+            let is_lasting = error.is_lasting(context.failures.count(&key));
             if is_lasting && resource.meta().deletion_timestamp.is_none() {
                 let reported = timeout(DEADLINE, Box::pin(report_failure(resource, context, error))).await;
                 if reported.is_err() {
@@ -191,8 +210,13 @@ async fn reconcile_readable<K: Reconciled>(
         return Ok(Action::await_change());
     }
     let findings = bring_about(resource, context).await?;
+    let next = if findings.outcome.is_replacing() {
+        LOOK_AGAIN
+    } else {
+        RESYNC
+    };
     write_status(resource, context, findings).await?;
-    Ok(Action::requeue(RESYNC))
+    Ok(Action::requeue(next))
 }
 
 /// Steps 1 to 4.
@@ -214,11 +238,15 @@ async fn bring_about<K: Reconciled>(resource: &K, context: &Context) -> Result<F
     };
     finalizer::prepare(client, resource, &plan.resources).await?;
     let applied = apply::apply(client, K::APPLICATION, &owner, plan.resources).await?;
-    let workloads = health::workloads(&applied);
+    let workloads = health::workloads(&applied.resources);
     let pods = status::observe_pods(client, resource).await?;
+    let outcome = match applied.going.as_slice() {
+        [] => Outcome::of_workloads(&workloads, &pods),
+        going => Outcome::replacing(going),
+    };
     Ok(Findings {
-        outcome: Outcome::of_workloads(&workloads, &pods),
-        notices: plan.notices,
+        outcome,
+        notices: [plan.notices, applied.notices].concat(),
         workloads,
         pods,
     })

@@ -99,6 +99,9 @@ pub enum StorageSecretError {
     /// A key is missing or empty.
     #[error("storage secret must contain \"{0}\" field")]
     MissingField(&'static str),
+    /// A key holds bytes that are no text.
+    #[error("\"{0}\" field of storage secret must be text in UTF-8")]
+    NotText(&'static str),
     /// Keys of both credential modes are there.
     #[error("storage secret contains fields for long lived and short lived configuration")]
     MixedCredentials,
@@ -148,6 +151,12 @@ fn field(secret: &SecretData, key: &str) -> Option<String> {
 }
 
 fn required(secret: &SecretData, key: &'static str) -> Result<String, StorageSecretError> {
+    if secret
+        .get(key)
+        .is_some_and(|value| str::from_utf8(value).is_err())
+    {
+        return Err(StorageSecretError::NotText(key));
+    }
     field(secret, key).ok_or(StorageSecretError::MissingField(key))
 }
 

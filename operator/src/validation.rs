@@ -61,6 +61,8 @@ pub enum NoticeKind {
     UnknownSetting,
     /// The field works, but probably not as meant.
     Warning,
+    /// A volume that exists is of another size than is asked for, and stays so.
+    VolumeKeepsSize,
 }
 
 /// Something that the owner of a resource should know; it does not keep the rest from working.

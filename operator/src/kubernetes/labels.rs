@@ -5,10 +5,16 @@ use std::collections::BTreeMap;
 /// Labels by name.
 pub type Labels = BTreeMap<String, String>;
 
-/// Value of `app.kubernetes.io/managed-by` on everything that the operator makes.
-pub const MANAGED_BY: &str = "tempo-operator";
+/// Label with the [`Application`] of an object.
+pub const NAME: &str = "app.kubernetes.io/name";
 /// Label with the name of the custom resource that an object belongs to.
 pub const INSTANCE: &str = "app.kubernetes.io/instance";
+/// Label with the component of an object.
+pub const COMPONENT: &str = "app.kubernetes.io/component";
+/// Label with who looks after an object.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY`] on everything that the operator makes.
+pub const MANAGER: &str = "tempo-operator";
 /// Pod label of the members of the gossip.
 pub const GOSSIP_MEMBER: &str = "tempo-gossip-member";
 
@@ -36,20 +42,22 @@ impl Application {
 
 /// Labels of all objects of a resource: what pruning selects by.
 pub fn common(application: Application, instance: &str) -> Labels {
-    [
-        ("name", application.as_str()),
-        ("instance", instance),
-        ("managed-by", MANAGED_BY),
-    ]
-    .into_iter()
-    .map(|(label, value)| (format!("app.kubernetes.io/{label}"), value.to_owned()))
-    .collect()
+    let mut labels = of_all(application);
+    labels.insert(INSTANCE.to_owned(), instance.to_owned());
+    labels
+}
+
+/// Labels of the objects of all resources of a kind: what the operator watches.
+pub fn of_all(application: Application) -> Labels {
+    [(NAME, application.as_str()), (MANAGED_BY, MANAGER)]
+        .map(|(label, value)| (label.to_owned(), value.to_owned()))
+        .into()
 }
 
 /// Labels of the objects of one component, and the selector of its pods.
 pub fn component(application: Application, instance: &str, component: &str) -> Labels {
     let mut labels = common(application, instance);
-    labels.insert("app.kubernetes.io/component".to_owned(), component.to_owned());
+    labels.insert(COMPONENT.to_owned(), component.to_owned());
     labels
 }
 

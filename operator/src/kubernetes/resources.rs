@@ -69,7 +69,43 @@ impl Resources<Prepared> {
     }
 }
 
+/// A name that is longer than the cluster allows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} {name:?} would have {length} characters, and {most} are allowed", length = name.len())]
+pub struct LongName {
+    kind: &'static str,
+    name: String,
+    most: usize,
+}
+
+impl LongName {
+    /// How many characters there are too many.
+    pub fn excess(&self) -> usize {
+        self.name.len().saturating_sub(self.most)
+    }
+}
+
 impl<State> Resources<State> {
+    /// The name that exceeds by most what the cluster allows. Names of Services and Jobs become host names and label
+    /// values, that of a StatefulSet becomes one together with a hash.
+    pub fn longest_name(&self) -> Option<LongName> {
+        const LABEL: usize = 63;
+        const HASH: usize = 11;
+        let services = self.services.iter().map(|it| ("Service", &it.metadata, LABEL));
+        let jobs = self.jobs.iter().map(|it| ("Job", &it.metadata, LABEL));
+        let sets = self.stateful_sets.iter();
+        let sets = sets.map(|it| ("StatefulSet", &it.metadata, LABEL - HASH));
+        let names = services.chain(jobs).chain(sets);
+        let names = names.map(|(kind, metadata, most)| LongName {
+            kind,
+            name: metadata.name.clone().unwrap_or_default(),
+            most,
+        });
+        names
+            .filter(|name| name.excess() > 0)
+            .max_by_key(LongName::excess)
+    }
+
     /// Whether there are volumes that stay when the custom resource is deleted.
     pub fn keeps_volumes(&self) -> bool {
         self.stateful_sets.iter().any(|set| {

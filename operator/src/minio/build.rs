@@ -30,6 +30,10 @@ use crate::{
 
 const DATA_VOLUME: &str = "data";
 const DATA_DIRECTORY: &str = "/data";
+/// What it may write besides its volume.
+pub const SCRATCH_DIRECTORY: &str = "/tmp";
+/// Flag before the folder with its certificate.
+pub const CERTIFICATES_FLAG: &str = "--certs-dir";
 const CERTIFICATES_DIRECTORY: &str = "/certs";
 const CA_DIRECTORY: &str = "/var/run/tls/storage/ca";
 const BUCKET_JOB: &str = "minio-buckets";
@@ -83,11 +87,11 @@ fn stateful_set(minio: &Minio, owner: &Owner, labels: &Labels, service: String) 
     let mut args = vec!["server".to_owned(), DATA_DIRECTORY.to_owned()];
     let mut mounts = vec![
         pod::mount(DATA_VOLUME, DATA_DIRECTORY, false),
-        pod::mount("tmp", "/tmp", false),
+        pod::mount("tmp", SCRATCH_DIRECTORY, false),
     ];
     let mut pod_volumes = vec![volumes::empty_directory("tmp", None)];
     if let Some(certificate) = &minio.certificate {
-        args.extend(["--certs-dir".to_owned(), CERTIFICATES_DIRECTORY.to_owned()]);
+        args.extend([CERTIFICATES_FLAG.to_owned(), CERTIFICATES_DIRECTORY.to_owned()]);
         mounts.push(pod::mount("certificate", CERTIFICATES_DIRECTORY, true));
         pod_volumes.push(certificate_volume(certificate));
     }
@@ -177,7 +181,7 @@ fn certificate_volume(secret: &str) -> Volume {
     }
 }
 
-/// The Job that makes the buckets: our own binary. Another set of buckets is another Job.
+/// The Job that makes the buckets: our own binary.
 fn bucket_job(minio: &Minio, owner: &Owner, labels: Labels) -> Job {
     let scheme = if minio.certificate.is_some() {
         "https"
@@ -196,11 +200,6 @@ fn bucket_job(minio: &Minio, owner: &Owner, labels: Labels) -> Job {
         mounts.push(pod::mount("ca", CA_DIRECTORY, true));
         pod_volumes.push(volumes::config_map("ca", config_map));
     }
-    let hash = digest(
-        args.iter()
-            .map(String::as_bytes)
-            .chain([minio.bucket_job_image.as_bytes()]),
-    );
     let container = Container {
         name: BUCKET_JOB.to_owned(),
         image: Some(minio.bucket_job_image.clone()),
@@ -214,16 +213,23 @@ fn bucket_job(minio: &Minio, owner: &Owner, labels: Labels) -> Job {
         volume_mounts: pod::non_empty(mounts),
         ..Container::default()
     };
-    let name = names::tempo(&owner.name, &format!("{BUCKET_JOB}-{}", &hash[..8]));
+    let template = job_template(minio, labels.clone(), container, pod_volumes);
     Job {
-        metadata: owner.metadata(name, labels.clone()),
+        metadata: owner.metadata(job_name(owner, &template), labels),
         spec: Some(JobSpec {
             backoff_limit: Some(BUCKET_JOB_RETRIES),
-            template: job_template(minio, labels, container, pod_volumes),
+            template,
             ..JobSpec::default()
         }),
         ..Job::default()
     }
+}
+
+/// The template of a Job cannot be changed: another one is another Job.
+fn job_name(owner: &Owner, template: &PodTemplateSpec) -> String {
+    let text = serde_json::to_vec(template).unwrap_or_default();
+    let hash: String = digest([text.as_slice()]).chars().take(8).collect();
+    names::tempo(&owner.name, &format!("{BUCKET_JOB}-{hash}"))
 }
 
 fn job_template(

@@ -9,29 +9,41 @@ const LONGEST: Duration = Duration::from_mins(5);
 /// Failures in a row after which a passing trouble is one that people should see.
 pub const PATIENCE: u32 = 3;
 
-/// Failures in a row, by resource.
+/// Kind, namespace and name of a resource.
+pub type Key = (String, String, String);
+
+/// Failures in a row, by resource. What is gone must be forgotten.
 #[derive(Debug, Default)]
 pub struct Failures {
-    counts: Mutex<HashMap<String, u32>>,
+    counts: Mutex<HashMap<Key, u32>>,
+}
+
+/// The key of a resource.
+pub fn key(kind: &str, namespace: Option<&str>, name: &str) -> Key {
+    (
+        kind.to_owned(),
+        namespace.unwrap_or_default().to_owned(),
+        name.to_owned(),
+    )
 }
 
 impl Failures {
-    /// Counts a failure of the resource with a uid, and returns how many there are in a row.
-    pub fn count(&self, uid: &str) -> u32 {
+    /// Counts a failure of a resource, and returns how many there are in a row.
+    pub fn count(&self, resource: &Key) -> u32 {
         let mut counts = self.counts.lock();
-        let count = counts.entry(uid.to_owned()).or_insert(0);
+        let count = counts.entry(resource.clone()).or_insert(0);
         *count = count.saturating_add(1);
         *count
     }
 
     /// The resource is fine, or gone.
-    pub fn forget(&self, uid: &str) {
-        self.counts.lock().remove(uid);
+    pub fn forget(&self, resource: &Key) {
+        self.counts.lock().remove(resource);
     }
 
     /// How long to wait before the next attempt.
-    pub fn delay(&self, uid: &str) -> Duration {
-        let count = self.counts.lock().get(uid).copied().unwrap_or(1);
+    pub fn delay(&self, resource: &Key) -> Duration {
+        let count = self.counts.lock().get(resource).copied().unwrap_or(1);
         let factor = 2_u32.saturating_pow(count.saturating_sub(1).min(16));
         FIRST.saturating_mul(factor).min(LONGEST)
     }
@@ -56,15 +68,16 @@ mod tests {
     #[test]
     fn waits_grow_and_are_forgotten() {
         let failures = Failures::default();
+        let resource = key("TempoStack", Some("shop"), "a");
         let mut delays = Vec::new();
         for _ in 0..12 {
-            failures.count("a");
-            delays.push(failures.delay("a").as_secs());
+            failures.count(&resource);
+            delays.push(failures.delay(&resource).as_secs());
         }
         assert_eq!(delays[..4], [1, 2, 4, 8]);
         assert_eq!(delays.last(), Some(&300));
-        failures.forget("a");
-        assert_eq!(failures.count("a"), 1);
+        failures.forget(&resource);
+        assert_eq!(failures.count(&resource), 1);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! Two things are asked. Is the object the result of applying exactly this one? A digest, kept in an
 //! annotation, tells: it changes also when a field was removed. And has nobody changed since what was
-//! applied? Then every field that is wanted is there with its value; what the cluster or others added
-//! besides is theirs.
+//! applied? Then every field that is wanted is there with its value, or is one that the API server leaves
+//! out; what the cluster or others added besides is theirs.
 
 use serde_json::{Map, Value};
 
@@ -25,38 +25,108 @@ pub fn sign(object: &mut Value) {
     }
 }
 
-/// Whether everything that is wanted is there with its value.
+/// Whether an object in the cluster is the result of applying a signed one as a field manager.
+pub fn is_applied(found: &Value, signed: &Value, manager: &str) -> bool {
+    covers_fields(found, signed, Owned::of(found, manager))
+}
+
+/// Whether everything that is wanted is there with its value. `false`, `0` and the empty text are taken to be there
+/// where the field is missing.
 pub fn covers(found: &Value, wanted: &Value) -> bool {
+    covers_fields(found, wanted, Owned::All)
+}
+
+fn covers_fields(found: &Value, wanted: &Value, owned: Owned<'_>) -> bool {
     match (found, wanted) {
         (Value::Object(found), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
-            found
-                .get(key)
-                .map_or_else(|| is_empty(wanted), |found| covers(found, wanted))
+            let owned = owned.field(key);
+            match found.get(key) {
+                Some(found) => covers_fields(found, wanted, owned),
+                None => is_left_out(wanted, owned),
+            }
         }),
-        (Value::Array(found), Value::Array(wanted)) => list_covers(found, wanted),
+        (Value::Array(found), Value::Array(wanted)) => list_covers(found, wanted, owned),
         (Value::String(found), Value::String(wanted)) => found == wanted || same_quantity(found, wanted),
         (found, wanted) => found == wanted,
     }
 }
 
 /// Lists of objects may have been added to, such as by injected containers. Other lists are one value.
-fn list_covers(found: &[Value], wanted: &[Value]) -> bool {
+fn list_covers(found: &[Value], wanted: &[Value], owned: Owned<'_>) -> bool {
     if wanted.iter().any(Value::is_object) {
-        return wanted
-            .iter()
-            .all(|wanted| found.iter().any(|found| covers(found, wanted)));
+        let is_covered = |wanted: &Value| {
+            let mut found = found.iter();
+            found.any(|found| covers_fields(found, wanted, owned.item(found)))
+        };
+        return wanted.iter().all(is_covered);
     }
     found == wanted
 }
 
-/// What the API server leaves out when it stores an object.
-fn is_empty(value: &Value) -> bool {
-    match value {
+/// Whether the API server leaves a value out when it stores an object. `false`, `0` and the empty text are left out of
+/// some fields and kept in others, where they mean something; the manager still owns the field in the first case,
+/// and owns it no longer when somebody took it away.
+fn is_left_out(wanted: &Value, owned: Owned<'_>) -> bool {
+    match wanted {
         Value::Null => true,
-        Value::String(text) => text.is_empty(),
         Value::Array(list) => list.is_empty(),
         Value::Object(map) => map.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => text.is_empty() && owned.is_any(),
+        Value::Bool(value) => !value && owned.is_any(),
+        Value::Number(number) => number.as_f64() == Some(0.0) && owned.is_any(),
+    }
+}
+
+/// What a field manager owns from some place of an object on, as `metadata.managedFields` has it.
+#[derive(Clone, Copy)]
+enum Owned<'a> {
+    Nothing,
+    /// The place as a whole, with whatever is in it.
+    All,
+    /// `f:FIELD`, and `k:{…}` for the item of a list with these fields.
+    Fields(&'a Map<String, Value>),
+}
+
+impl<'a> Owned<'a> {
+    /// What a manager owns of an object by server-side apply.
+    fn of(object: &'a Value, manager: &str) -> Self {
+        let entries = object
+            .pointer("/metadata/managedFields")
+            .and_then(Value::as_array);
+        let entry = entries.into_iter().flatten().find(|entry| {
+            entry.get("manager").and_then(Value::as_str) == Some(manager)
+                && entry.get("operation").and_then(Value::as_str) == Some("Apply")
+                && entry.get("subresource").is_none()
+        });
+        Self::at(entry.and_then(|entry| entry.get("fieldsV1")))
+    }
+
+    fn at(place: Option<&'a Value>) -> Self {
+        match place.and_then(Value::as_object) {
+            None => Self::Nothing,
+            Some(fields) if fields.is_empty() => Self::All,
+            Some(fields) => Self::Fields(fields),
+        }
+    }
+
+    fn field(self, name: &str) -> Self {
+        match self {
+            Self::Fields(fields) => Self::at(fields.get(&format!("f:{name}"))),
+            whole => whole,
+        }
+    }
+
+    fn item(self, found: &Value) -> Self {
+        let Self::Fields(fields) = self else { return self };
+        let is_of = |key: &str| {
+            let key = key.strip_prefix("k:").map(serde_json::from_str::<Value>);
+            matches!(key, Some(Ok(key)) if covers(found, &key))
+        };
+        Self::at(fields.iter().find(|(key, _)| is_of(key)).map(|(_, place)| place))
+    }
+
+    fn is_any(self) -> bool {
+        !matches!(self, Self::Nothing)
     }
 }
 
@@ -100,6 +170,48 @@ mod tests {
         ] {
             assert!(!covers(&found, &wanted), "{found}");
         }
+    }
+
+    #[test]
+    fn what_is_left_out_and_what_was_taken_away_are_told_apart_by_who_owns_it() {
+        let wanted = json!({"spec": {"token": false, "mounts": [{"path": "/a", "readOnly": false}], "args": {"x": 0}}});
+        let found = |fields: Value| {
+            json!({
+                "metadata": {"managedFields": [
+                    {"manager": "other", "operation": "Apply", "fieldsV1": {}},
+                    {"manager": "me", "operation": "Update", "fieldsV1": {}},
+                    {"manager": "me", "operation": "Apply", "subresource": "status", "fieldsV1": {}},
+                    {"manager": "me", "operation": "Apply", "fieldsV1": fields},
+                ]},
+                "spec": {"mounts": [{"path": "/b"}, {"path": "/a", "more": 1}], "args": {}},
+            })
+        };
+        let fields = |token: Value, item: Value| {
+            json!({"f:spec": {
+                "f:token": token,
+                "f:args": {},
+                "f:mounts": {"k:{\"path\":\"/a\"}": item, "k:{\"path\":\"/b\"}": {"f:path": {}}},
+            }})
+        };
+        let item = json!({".": {}, "f:path": {}, "f:readOnly": {}});
+        assert!(is_applied(&found(fields(json!({}), item.clone())), &wanted, "me"));
+        for fields in [
+            fields(Value::Null, item),
+            fields(json!({}), json!({"f:path": {}})),
+            json!({"f:spec": {"f:token": {}}}),
+        ] {
+            assert!(!is_applied(&found(fields.clone()), &wanted, "me"), "{fields}");
+        }
+        assert!(!is_applied(
+            &json!({"spec": {}}),
+            &json!({"spec": {"token": false}}),
+            "me"
+        ));
+        assert!(!is_applied(
+            &found(json!({})),
+            &json!({"spec": {"token": true}}),
+            "me"
+        ));
     }
 
     #[test]

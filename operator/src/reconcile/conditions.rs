@@ -16,6 +16,8 @@ use crate::validation::{Notice, ValidationError};
 
 /// Longest message of a condition, in characters.
 const LONGEST_MESSAGE: usize = 4096;
+/// Reason while an object must be gone before it can be made anew.
+const REPLACING: &str = "ReplacingObjects";
 
 /// The state that a resource is in: the type of its true condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
@@ -74,6 +76,15 @@ impl Outcome {
         }
     }
 
+    /// The outcome of a resource some of whose objects must be gone before they can be made.
+    pub fn replacing(going: &[String]) -> Self {
+        Self::new(
+            State::Pending,
+            REPLACING,
+            format!("waiting for the end of {}, to make it anew", going.join(", ")),
+        )
+    }
+
     /// The outcome of a resource that must be changed.
     pub fn invalid(error: &ValidationError) -> Self {
         Self::new(
@@ -94,6 +105,11 @@ impl Outcome {
             reason,
             message,
         }
+    }
+
+    /// Whether an object is awaited to go.
+    pub fn is_replacing(&self) -> bool {
+        self.reason == REPLACING
     }
 
     /// Whether the conditions already say that a resource is in this state for this reason. A configuration

@@ -11,8 +11,10 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 
-use super::COMPONENT_LABEL;
-use crate::kubernetes::resources::{Applied, Resources};
+use crate::kubernetes::{
+    labels::COMPONENT,
+    resources::{Applied, Resources},
+};
 
 /// A workload as the cluster last reported it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,7 +139,7 @@ fn named(metadata: &ObjectMeta, template: &PodTemplateSpec) -> Workload {
     let component = metadata
         .labels
         .as_ref()
-        .and_then(|labels| labels.get(COMPONENT_LABEL))
+        .and_then(|labels| labels.get(COMPONENT))
         .or(metadata.name.as_ref());
     let containers = template
         .spec
@@ -167,7 +169,7 @@ mod tests {
     fn deployment_with(status: &serde_json::Value) -> Workload {
         deployment(
             &serde_json::from_value(json!({
-                "metadata": {"name": "d", "generation": 2, "labels": {COMPONENT_LABEL: "querier"}},
+                "metadata": {"name": "d", "generation": 2, "labels": {COMPONENT: "querier"}},
                 "spec": {
                     "replicas": 2, "selector": {},
                     "template": {"spec": {"containers": [{"name": "tempo", "image": "tempo:1"}]}},

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::ResourceExt;
 
-use super::COMPONENT_LABEL;
-use crate::crd::status::PodStatusMap;
+use crate::{crd::status::PodStatusMap, kubernetes::labels::COMPONENT};
 
 /// Pods by component.
 pub type PodsByComponent = BTreeMap<String, PodStatusMap>;
@@ -21,7 +20,7 @@ pub fn by_component(pods: &[Pod]) -> PodsByComponent {
         if pod.metadata.deletion_timestamp.is_some() || pod.labels().contains_key(JOB_LABEL) {
             continue;
         }
-        let component = pod.labels().get(COMPONENT_LABEL).cloned().unwrap_or_default();
+        let component = pod.labels().get(COMPONENT).cloned().unwrap_or_default();
         components
             .entry(component)
             .or_default()
@@ -60,19 +59,19 @@ mod tests {
 
     #[test]
     fn pods_are_sorted_by_component_and_state() {
-        let querier = json!({COMPONENT_LABEL: "querier"});
+        let querier = json!({COMPONENT: "querier"});
         let container =
             |ready| json!({"name": "tempo", "ready": ready, "image": "", "imageID": "", "restartCount": 0});
         let running =
             |ready| json!({"phase": "Running", "containerStatuses": [container(true), container(ready)]});
-        let job = json!({COMPONENT_LABEL: "minio-buckets", JOB_LABEL: "x"});
+        let job = json!({COMPONENT: "minio-buckets", JOB_LABEL: "x"});
         let leaving = json!("2026-01-01T00:00:00Z");
         let pods = json!([
             {"metadata": {"name": "b", "labels": querier}, "status": running(true)},
             {"metadata": {"name": "a", "labels": querier}, "status": running(true)},
             {"metadata": {"name": "c", "labels": querier}, "status": running(false)},
             {"metadata": {"name": "d", "labels": querier}, "status": {"phase": "Pending"}},
-            {"metadata": {"name": "e", "labels": {COMPONENT_LABEL: "ingester"}}, "status": {}},
+            {"metadata": {"name": "e", "labels": {COMPONENT: "ingester"}}, "status": {}},
             {"metadata": {"name": "f", "labels": job}, "status": {"phase": "Succeeded"}},
             {"metadata": {"name": "g", "labels": querier, "deletionTimestamp": leaving}, "status": running(true)},
         ]);

@@ -29,7 +29,7 @@ use tracing::{debug, warn};
 use super::{api, states::States};
 use crate::{
     crd::{TempoMonolithic, TempoStack, collector::TempoKind},
-    kubernetes::labels::{INSTANCE, MANAGED_BY},
+    kubernetes::labels::{self, INSTANCE},
     reconcile::{self, Context, report::Reconciled},
     references::References,
 };
@@ -56,6 +56,7 @@ pub async fn run<K: Reconciled>(
     let store = controller.store();
     context.metrics.add(Box::new(States::<K>::new(store.clone())));
     let controller = watch_owned(controller, client, namespace);
+    let failing = context.clone();
     let work = watch_referenced(controller, client, namespace)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(reconcile::reconcile::<K>, reconcile::retry::<K>, context)
@@ -63,7 +64,10 @@ pub async fn run<K: Reconciled>(
             match result {
                 // Reported where they happened, or gone before it was their turn.
                 Ok(_) | Err(Error::ReconcilerFailed(..)) => {}
-                Err(Error::ObjectNotFound(object)) => debug!(%object, "resource is gone"),
+                Err(Error::ObjectNotFound(object)) => {
+                    debug!(%object, "resource is gone");
+                    failing.forget(&K::kind(&()), object.namespace.as_deref(), &object.name);
+                }
                 Err(error) => warn!(kind = %K::kind(&()), %error, "cannot watch"),
             }
         });
@@ -87,10 +91,7 @@ fn watch_owned<K: Reconciled>(
     client: &Client,
     namespace: Option<&str>,
 ) -> Controller<Guarded<K>> {
-    let selector = format!(
-        "app.kubernetes.io/managed-by={MANAGED_BY},app.kubernetes.io/name={}",
-        K::APPLICATION.as_str()
-    );
+    let selector = labels::selector(&labels::of_all(K::APPLICATION));
     let own = watcher::Config::default().labels(&selector);
     controller
         .owns(api::<ServiceAccount>(client, namespace), own.clone())

@@ -15,6 +15,7 @@ use k8s_openapi::{
 };
 use kube::{Api, Client, Config, api::Patch, api::PatchParams, config::AuthInfo};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use self::processes::Processes;
@@ -24,7 +25,7 @@ use crate::repository;
 /// How long anything may take, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(10);
 /// Who applies things in the tests.
-const ADMIN_TOKEN: &str = "admin-token";
+pub(crate) const ADMIN_TOKEN: &str = "admin-token";
 /// Who the operator is.
 const OPERATOR_TOKEN: &str = "operator-token";
 
@@ -93,13 +94,13 @@ impl Cluster {
             .unwrap();
         let binding = serde_json::json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
-            "metadata": {"name": "tempo-operator"},
+            "metadata": {"name": "test-operators"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "tempo-operator"},
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "operator"}],
         });
         Api::<ClusterRoleBinding>::all(client)
             .patch(
-                "tempo-operator",
+                "test-operators",
                 &PatchParams::apply("test"),
                 &Patch::Apply(&binding),
             )
@@ -110,6 +111,18 @@ impl Cluster {
     /// A client that may do everything.
     pub(crate) fn admin(&self) -> Client {
         Client::try_from(self.config(ADMIN_TOKEN)).unwrap()
+    }
+
+    /// What operators have asked to write in a namespace, as the API server wrote it down.
+    pub(crate) fn audit(&self, namespace: &str) -> Vec<Value> {
+        let mut requests = self.processes.audit();
+        requests.retain(|request| request["objectRef"]["namespace"] == namespace);
+        requests
+    }
+
+    /// The text of a kubeconfig for whoever has a token.
+    pub(crate) fn kubeconfig(&self, token: &str, namespace: &str) -> String {
+        self.processes.kubeconfig(token, namespace)
     }
 
     /// How the operator reaches the cluster.

@@ -12,7 +12,7 @@ use tempo_operator::{
     crd::TempoStack,
     environment::Environment,
     metrics::Metrics,
-    reconcile::{self, Context},
+    reconcile::{self, Context, finalizer::FINALIZER},
     run::definitions,
 };
 
@@ -44,6 +44,10 @@ impl Conversation {
             std::future::ready(Ok::<_, std::convert::Infallible>(response.unwrap()))
         });
         Client::new(service, "shop")
+    }
+
+    fn answer(&self, answers: impl IntoIterator<Item = (u16, Value)>) {
+        self.answers.lock().unwrap().extend(answers);
     }
 
     fn asked(&self) -> Vec<String> {
@@ -123,6 +127,52 @@ async fn trouble_that_goes_on_is_reported_but_not_at_once() {
     }
     let seconds = [1, 2, 4].map(|seconds| Action::requeue(std::time::Duration::from_secs(seconds)));
     assert_eq!(delays, seconds);
+}
+
+#[tokio::test]
+async fn a_deleted_resource_that_cannot_be_let_go_is_tried_again() {
+    let conversation = Conversation::default();
+    let context = context(conversation.client());
+    let mut resource = stack();
+    resource["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    resource["metadata"]["finalizers"] = json!(["example.org/other", FINALIZER]);
+    let resource = guarded(&resource);
+    let claims = "GET /api/v1/namespaces/shop/persistentvolumeclaims";
+    let mut delays = Vec::new();
+    for _ in 0..4 {
+        let error = reconcile::reconcile(resource.clone(), context.clone())
+            .await
+            .unwrap_err();
+        delays.push(reconcile::retry(resource.clone(), &error, context.clone()));
+        assert_eq!(
+            conversation.asked(),
+            [claims],
+            "it has no status any longer to report it in"
+        );
+    }
+    let seconds = [1, 2, 4, 8].map(|seconds| Action::requeue(std::time::Duration::from_secs(seconds)));
+    assert_eq!(delays, seconds);
+    let counted = "controller_runtime_reconcile_errors_total{controller=\"tempostack\"} 4";
+    assert!(
+        context.metrics.text().contains(counted),
+        "{}",
+        context.metrics.text()
+    );
+
+    let none = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": []});
+    conversation.answer([(200, none), (200, stack())]);
+    let action = reconcile::reconcile(resource.clone(), context.clone())
+        .await
+        .unwrap();
+    assert_eq!(action, Action::await_change());
+    let error = reconcile::reconcile(resource.clone(), context.clone())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        reconcile::retry(resource, &error, context),
+        Action::requeue(std::time::Duration::from_secs(1)),
+        "the failures before are forgotten"
+    );
 }
 
 #[tokio::test]

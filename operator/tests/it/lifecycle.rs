@@ -323,6 +323,70 @@ async fn what_is_somebody_elses_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_another_controller_has_is_never_touched() {
+    let Some(space) = Space::with_operator("controlled").await else {
+        return;
+    };
+    space.apply(SECRET).await.unwrap();
+    space
+        .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: other}}")
+        .await
+        .unwrap();
+    let other: ConfigMap = space.get("other").await;
+    // With every label of the stack's own objects: one under a name that the stack wants, one under a name of its own.
+    for name in ["tempo-shop-querier", "tempo-shop-leftover"] {
+        let service = serde_json::json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {
+                "name": name,
+                "labels": {
+                    "app.kubernetes.io/name": "tempo", "app.kubernetes.io/instance": "shop",
+                    "app.kubernetes.io/managed-by": "tempo-operator", "app.kubernetes.io/component": "querier",
+                },
+                "ownerReferences": [{
+                    "apiVersion": "v1", "kind": "ConfigMap", "name": "other", "uid": other.uid(), "controller": true,
+                }],
+            },
+            "spec": {"ports": [{"port": 1}]},
+        });
+        space.apply(&service.to_string()).await.unwrap();
+    }
+    let versions = || async {
+        let services = space.api::<Service>();
+        let mut versions = Vec::new();
+        for name in ["tempo-shop-querier", "tempo-shop-leftover"] {
+            versions.push(services.get(name).await.unwrap().resource_version());
+        }
+        versions
+    };
+    let before = versions().await;
+    space.apply(&stack("")).await.unwrap();
+    let failed = space.condition::<TempoStack>("shop", "Failed").await;
+    assert_eq!(failed.reason, "FailedReconciliation");
+    for part in [
+        "Service \"tempo-shop-querier\" exists",
+        "belongs to ConfigMap \"other\"",
+        "delete or rename it",
+    ] {
+        assert!(failed.message.contains(part), "{}", failed.message);
+    }
+    assert!(
+        space
+            .event("FailedReconciliation")
+            .await
+            .contains("ConfigMap \"other\"")
+    );
+    assert_eq!(versions().await, before);
+
+    space.delete::<Service>("tempo-shop-querier").await;
+    space.condition::<TempoStack>("shop", "Pending").await;
+    space.quiet().await;
+    assert_eq!(versions().await[1], before[1], "nor is it pruned");
+    let querier: Service = space.get("tempo-shop-querier").await;
+    assert_eq!(querier.owner_references()[0].kind, "TempoStack");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_managed_minio_keeps_its_password() {
     let Some(mut space) = Space::with_operator("minio").await else {
         return;

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod bad_input;
 mod cluster;
 mod collectors;
 mod conversation;
@@ -22,6 +23,7 @@ mod ports;
 mod samples;
 mod samples_in_cluster;
 mod scale;
+mod steady;
 mod volumes;
 
 use std::path::{Path, PathBuf};

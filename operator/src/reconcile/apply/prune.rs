@@ -2,14 +2,10 @@
 
 use std::{future::Future, pin::Pin};
 
-use kube::{
-    Api, ResourceExt,
-    api::{DeleteParams, Preconditions},
-};
+use kube::{Api, ResourceExt, api::PropagationPolicy};
 use tracing::info;
 
-use super::{ApplyError, Object, kind, write_error};
-use crate::kubernetes::owner::Owner;
+use super::{ApplyError, Object, kind, replace};
 
 type Deletion = Pin<Box<dyn Future<Output = Result<(), ApplyError>> + Send>>;
 
@@ -26,18 +22,12 @@ impl Leftovers {
         }
     }
 
-    /// Notes objects of one kind whose controller is the owner; labels alone prove nothing.
-    pub(super) fn add<K: Object>(
-        &mut self,
-        api: &Api<K>,
-        objects: impl IntoIterator<Item = K>,
-        owner: &Owner,
-    ) {
-        let own = objects
+    /// Notes objects of one kind.
+    pub(super) fn add<K: Object>(&mut self, api: &Api<K>, objects: impl IntoIterator<Item = K>) {
+        let deletions = objects
             .into_iter()
-            .filter(|object| is_controlled_by(object, owner));
-        self.deletions
-            .extend(own.map(|object| -> Deletion { Box::pin(delete(api.clone(), object)) }));
+            .map(|object| -> Deletion { Box::pin(delete(api.clone(), object)) });
+        self.deletions.extend(deletions);
     }
 
     /// Deletes them.
@@ -49,28 +39,11 @@ impl Leftovers {
     }
 }
 
-/// Whether an object is one of the owner's.
-pub(super) fn is_controlled_by(object: &impl ResourceExt, owner: &Owner) -> bool {
-    owner.uid.is_some()
-        && object
-            .owner_references()
-            .iter()
-            .any(|reference| reference.controller == Some(true) && Some(&reference.uid) == owner.uid.as_ref())
-}
-
 async fn delete<K: Object>(api: Api<K>, object: K) -> Result<(), ApplyError> {
-    let name = object.name_any();
     if object.meta().deletion_timestamp.is_some() {
         return Ok(());
     }
+    let name = object.name_any();
     info!(kind = kind::<K>(), name, "deleting what is no longer wanted");
-    let parameters = DeleteParams::background().preconditions(Preconditions {
-        uid: object.uid(),
-        resource_version: None,
-    });
-    match api.delete(&name, &parameters).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        Err(error) => Err(write_error::<K>("delete", &name)(error)),
-    }
+    replace::delete(&api, &object, PropagationPolicy::Background).await
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -15,6 +16,17 @@ use super::{ADMIN_TOKEN, OPERATOR_TOKEN, PATIENCE};
 use crate::ports::reserve_port;
 
 const CLUSTER_ADDRESSES: &str = "10.96.0.0/16";
+
+/// What the API server writes down: the writes of the operator, and of Events what they are about.
+const AUDIT_POLICY: &str = "
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - {level: Request, users: [operator], verbs: [create, update, patch, delete], resources: [{group: events.k8s.io}]}
+  - {level: Metadata, users: [operator], verbs: [create, update, patch, delete]}
+  - {level: None}
+";
 
 /// Runs a program until standard input ends, which it does when this process ends in whatever way; whoever is last
 /// to go takes the folder along.
@@ -68,6 +80,19 @@ impl Processes {
     /// The certificate authority of the API server, in DER.
     pub(crate) fn authority(&self) -> Vec<u8> {
         self.authority.clone()
+    }
+
+    /// A kubeconfig for whoever has a token.
+    pub(crate) fn kubeconfig(&self, token: &str, namespace: &str) -> String {
+        kubeconfig(&path(self.folder.path(), "ca.crt"), self.port, token, namespace)
+    }
+
+    /// What the operator has asked the API server to write, in the order of the answers.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let log = fs::read_to_string(self.folder.path().join("audit.log")).unwrap();
+        log.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     async fn wait_until_ready(&self) {
@@ -133,16 +158,20 @@ fn write_files(folder: &Path, port: u16) -> Vec<u8> {
         "tokens.csv",
         &format!("{ADMIN_TOKEN},admin,1,\"system:masters\"\n{OPERATOR_TOKEN},operator,2\n"),
     );
-    write("kubeconfig", &kubeconfig(&path(folder, "ca.crt"), port));
+    write("audit.yaml", AUDIT_POLICY);
+    write(
+        "kubeconfig",
+        &kubeconfig(&path(folder, "ca.crt"), port, ADMIN_TOKEN, "default"),
+    );
     authority.der().to_vec()
 }
 
-fn kubeconfig(authority: &str, port: u16) -> String {
+fn kubeconfig(authority: &str, port: u16, token: &str, namespace: &str) -> String {
     serde_json::json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "test",
         "clusters": [{"name": "test", "cluster": {"server": format!("https://127.0.0.1:{port}"), "certificate-authority": authority}}],
-        "users": [{"name": "test", "user": {"token": ADMIN_TOKEN}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "users": [{"name": "test", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": namespace}}],
     })
     .to_string()
 }
@@ -187,6 +216,8 @@ fn api_server_arguments(folder: &Path, etcd: u16, port: u16) -> Vec<String> {
         ),
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local".to_owned(),
         "--authorization-mode=RBAC".to_owned(),
+        format!("--audit-policy-file={}", path(folder, "audit.yaml")),
+        format!("--audit-log-path={}", path(folder, "audit.log")),
         "--enable-admission-plugins=OwnerReferencesPermissionEnforcement".to_owned(),
     ]
 }

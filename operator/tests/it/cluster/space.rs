@@ -166,7 +166,10 @@ impl Space {
         let what = format!("{} {name}: {what}", K::kind(&()));
         eventually(&what, || async {
             let found: Option<K> = self.api().get_opt(name).await.unwrap();
-            found.filter(|object| holds(object)).ok_or("not so yet")
+            match found {
+                Some(object) if holds(&object) => Ok(object),
+                other => Err(format!("not so yet: {other:?}")),
+            }
         })
         .await
     }
@@ -309,6 +312,16 @@ impl Space {
             *writes.entry(request).or_default() += count;
         }
         writes
+    }
+
+    /// The text of a kubeconfig for whoever has a token; its namespace is `namespace`.
+    pub(crate) fn kubeconfig(&self, token: &str, namespace: &str) -> String {
+        self.cluster.kubeconfig(token, namespace)
+    }
+
+    /// Requests of the operator that write, as the API server wrote them down.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        self.cluster.audit(&self.namespace)
     }
 
     /// Waits until the operator has not written for a while, and returns what it has written.
