@@ -13,7 +13,11 @@ use crate::{
     ensure_bucket::{EnsureBucket, ensure_bucket},
     environment::Environment,
     manifest::Manifests,
-    render, run,
+    render::{
+        self,
+        diff::{Difference, diff},
+    },
+    run,
     standalone::{self, guard},
     validate::{self, Report},
 };
@@ -37,8 +41,8 @@ enum Command {
     Standalone(standalone::Arguments),
     /// Check custom resources as the operator would.
     Validate(Files),
-    /// Print every object that would be applied.
-    Render(Files),
+    /// Print every object that would be applied, or what that would change in a cluster.
+    Render(Render),
     /// Write the CustomResourceDefinitions.
     Crds(Crds),
     /// Create buckets in an S3 server: what the bucket Job of a managed MinIO runs.
@@ -58,6 +62,15 @@ struct Files {
 }
 
 #[derive(Debug, clap::Args)]
+struct Render {
+    #[command(flatten)]
+    files: Files,
+    /// Compare with the cluster that KUBECONFIG names. Exit code 0: no differences; 1: some; 2: an error.
+    #[arg(long)]
+    diff: bool,
+}
+
+#[derive(Debug, clap::Args)]
 struct Crds {
     /// The folder to write one file a kind to. Without it, all are printed.
     #[arg(long, value_name = "FOLDER")]
@@ -71,7 +84,8 @@ impl Cli {
             Command::Run(options) => Box::pin(run_in_cluster(options)).await,
             Command::Standalone(arguments) => standalone::standalone(arguments).await,
             Command::Validate(files) => validate_files(&files),
-            Command::Render(files) => render_files(&files),
+            Command::Render(Render { files, diff: true }) => return compare_files(&files).await,
+            Command::Render(Render { files, diff: false }) => render_files(&files),
             Command::Crds(crds) => write_definitions(crds.dir.as_deref()),
             Command::EnsureBucket(arguments) => make_buckets(&arguments).await,
             Command::Version => print(&format!("tempo-operator {}\n", env!("CARGO_PKG_VERSION"))),
@@ -120,6 +134,32 @@ fn render_files(files: &Files) -> anyhow::Result<()> {
         eprintln!("{notice}");
     }
     print(&rendered.text)
+}
+
+/// As `diff` has it: 0 means no differences, 1 some, and 2 trouble.
+async fn compare_files(files: &Files) -> ExitCode {
+    match Box::pin(difference(files)).await {
+        Ok(difference) if difference.text.is_empty() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn difference(files: &Files) -> anyhow::Result<Difference> {
+    let manifests = Manifests::read(&files.files)?;
+    let config = kube::Config::infer()
+        .await
+        .context("cannot find a cluster to compare with; set KUBECONFIG")?;
+    let client = kube::Client::try_from(config).context("cannot make a client for the API server")?;
+    let difference = diff(&client, manifests, &environment()?).await?;
+    for notice in &difference.notices {
+        eprintln!("{notice}");
+    }
+    print(&difference.text)?;
+    Ok(difference)
 }
 
 fn environment() -> anyhow::Result<Environment> {

@@ -1,4 +1,8 @@
 //! `tempo-operator render`: every object that would be applied, as YAML. The same input gives the same text.
+//! [`diff`] compares with a cluster instead.
+
+pub mod diff;
+mod unified;
 
 use crate::{
     environment::Environment,

@@ -11,7 +11,7 @@ use crate::{
     crd::{Collector, TempoMonolithic, TempoStack},
     environment::Environment,
     kind::{Kind, Plan, PlanError},
-    kubernetes::owner::Owner,
+    kubernetes::{labels::Application, owner::Owner},
     monolithic,
     object_storage::StorageRequest,
     references::{Dereferenced, References},
@@ -76,6 +76,12 @@ pub trait CustomResource: Debug + Send + Sync {
     /// Its identity.
     fn owner(&self) -> Owner;
 
+    /// See [`Kind::APPLICATION`].
+    fn application(&self) -> Application;
+
+    /// Makes it the resource of a uid, as one in a cluster is.
+    fn identify(&mut self, uid: Option<String>);
+
     /// See [`Kind::references`].
     fn references(&self) -> References;
 
@@ -92,6 +98,14 @@ pub trait CustomResource: Debug + Send + Sync {
 impl<K: Offline + Debug + Send + Sync> CustomResource for K {
     fn owner(&self) -> Owner {
         Owner::of(self)
+    }
+
+    fn application(&self) -> Application {
+        K::APPLICATION
+    }
+
+    fn identify(&mut self, uid: Option<String>) {
+        self.meta_mut().uid = uid;
     }
 
     fn references(&self) -> References {

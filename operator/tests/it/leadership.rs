@@ -13,7 +13,8 @@ use tempo_operator::run::{Options, lease::LEASE};
 use crate::cluster::{Space, eventually, manifest};
 
 async fn allow_leases(space: &Space) {
-    let role: Role = manifest("leader_election_role.yaml");
+    let mut role: Role = manifest("leader_election_role.yaml");
+    role.metadata.namespace = Some(space.namespace.clone());
     let name = role.metadata.name.clone().unwrap();
     let parameters = PatchParams::apply("test");
     space

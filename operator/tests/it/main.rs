@@ -11,6 +11,7 @@ mod cluster;
 mod collectors;
 mod conversation;
 mod crds;
+mod diff;
 #[path = "../../../tempo-core/crates/tempo-model/tests/it/edits.rs"]
 mod edits;
 mod fuzz;
@@ -20,6 +21,7 @@ mod matching;
 mod operator_cases;
 #[path = "../../../e2e/src/ports.rs"]
 mod ports;
+mod process;
 mod samples;
 mod samples_in_cluster;
 mod scale;

@@ -63,7 +63,7 @@ async fn every_sample_becomes_what_render_prints() {
 }
 
 /// The documents of a sample, in a namespace.
-fn with_namespace(sample: &Path, namespace: &str) -> String {
+pub(crate) fn with_namespace(sample: &Path, namespace: &str) -> String {
     let files = if sample.is_file() {
         vec![sample.to_owned()]
     } else {
