@@ -24,8 +24,15 @@ pub struct Standalone {
 }
 
 impl Standalone {
-    /// Starts the manifests at `manifests` on ports that are free, and waits until queries and OTLP are answered.
+    /// Starts the manifests at `manifests` on ports that are free, and waits until queries and OTLP are answered. No
+    /// other program than ours is at hand.
     pub async fn start(manifests: &Path) -> Result<Self> {
+        let nothing = tempfile::tempdir().context("make an empty folder")?;
+        Self::start_with_programs(manifests, nothing.path()).await
+    }
+
+    /// The same with the programs of a folder at hand.
+    pub async fn start_with_programs(manifests: &Path, programs: &Path) -> Result<Self> {
         let data = tempfile::tempdir().context("make a data folder")?;
         let offset = reserve_offset()?;
         let log = std::fs::File::create(data.path().join("standalone.log")).context("make the log file")?;
@@ -36,6 +43,7 @@ impl Standalone {
             .arg("--data-dir")
             .arg(data.path())
             .args(["--port-offset", &offset.to_string()])
+            .env("PATH", programs)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

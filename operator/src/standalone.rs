@@ -20,6 +20,7 @@ mod network;
 mod overlay;
 mod ports;
 mod process;
+mod programs;
 mod storage;
 mod supervisor;
 mod variables;
@@ -38,7 +39,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{board::Board, fleet::Fleet, layout::layout, ports::Ports};
+use self::{board::Board, fleet::Fleet, layout::layout, ports::Ports, programs::Programs};
 use crate::{environment::Environment, manifest::documents};
 
 /// How often files are looked at.
@@ -74,8 +75,9 @@ pub async fn standalone(arguments: Arguments) -> anyhow::Result<()> {
     let board = Board::default();
     let mut ports = Ports::new(arguments.port_offset);
     let mut seen = fingerprint(&arguments.files);
-    let first = layout(&arguments.files, &data, &mut ports, &environment).await?;
-    let mut fleet = Fleet::new(&data, lock, board.clone(), kill)?;
+    let programs = Programs::of_this_process();
+    let first = layout(&arguments.files, &data, &mut ports, &environment, &programs).await?;
+    let mut fleet = Fleet::new(&data, programs.clone(), lock, board.clone(), kill)?;
     let display = tokio::spawn(display::show(board.subscribe(), demo(arguments.port_offset)));
     let outcome = fleet.apply(first).await;
     let mut looks = interval(WATCH_PERIOD);
@@ -89,14 +91,22 @@ pub async fn standalone(arguments: Arguments) -> anyhow::Result<()> {
         if now == seen {
             continue;
         }
-        seen = now;
-        let changed = change(&arguments.files, &data, &mut ports, &environment, &mut fleet);
-        if let Err(error) = changed.await {
-            board.change(|view| {
+        let changed = change(
+            &arguments.files,
+            &data,
+            &mut ports,
+            &environment,
+            &programs,
+            &mut fleet,
+        );
+        match changed.await {
+            Ok(()) => seen = now,
+            // Tried again at the next look: what is wrong need not be in the files.
+            Err(error) => board.change(|view| {
                 view.problem = Some(format!(
                     "the files have changed and cannot be used, what ran goes on: {error:#}"
                 ));
-            });
+            }),
         }
     }
     fleet.finish().await;
@@ -112,9 +122,10 @@ async fn change(
     data: &Path,
     ports: &mut Ports,
     environment: &Environment,
+    programs: &Programs,
     fleet: &mut Fleet,
 ) -> anyhow::Result<()> {
-    let layout = layout(files, data, ports, environment).await?;
+    let layout = layout(files, data, ports, environment, programs).await?;
     Ok(fleet.apply(layout).await?)
 }
 

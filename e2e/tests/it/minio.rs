@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Api, Engine, Minio, Standalone, eventually, send_traces};
+use e2e::{Api, Engine, Minio, Standalone, eventually, repository, send_traces, tool};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -119,4 +119,69 @@ async fn standalone_uses_a_bucket_that_answers() -> Result<()> {
     assert_eq!(found_ids(&second.api()).await?, sent);
     second.stop().await?;
     Ok(())
+}
+
+#[tokio::test]
+async fn standalone_starts_a_minio_that_is_at_hand() -> Result<()> {
+    let Some(program) = tool("minio") else {
+        return Ok(());
+    };
+    let programs = program.parent().context("the folder of MinIO")?;
+    let quickstart = repository().join("config/samples/quickstart");
+    let standalone = Standalone::start_with_programs(&quickstart, programs).await?;
+    assert_eq!(standalone.children(&["minio", "server"])?.len(), 1);
+    let endpoint = format!("http://127.0.0.1:{}", standalone.port(4317));
+    let sent = sent_ids(&endpoint, 20).await?;
+    if sent.is_empty() {
+        return Ok(());
+    }
+    let api = standalone.api();
+    let all_found = || {
+        let (api, sent) = (api.clone(), sent.clone());
+        async move {
+            let found = found_ids(&api).await?;
+            ensure!(found == sent, "found {} of {} traces", found.len(), sent.len());
+            Ok(())
+        }
+    };
+    eventually("the traces", PATIENCE, all_found).await?;
+    let ingester = address(&standalone, "tempo-quickstart-ingester-0")?;
+    let (status, body) = Api::new(ingester).get("/flush", &[]).await?;
+    ensure!(status == 204, "/flush answered {status}: {body}");
+    // MinIO keeps an object as a folder of its name.
+    let bucket = standalone.data().join("pods/tempo-quickstart-minio-0/data/tempo");
+    ensure!(
+        has_folder(&bucket, "spans.parquet")?,
+        "there is no block in {}\n{}",
+        bucket.display(),
+        standalone.logs()
+    );
+    eventually("the traces in the bucket", PATIENCE, all_found).await?;
+    ensure!(
+        !standalone.data().join("storage").exists(),
+        "a folder took the bucket's place"
+    );
+    ensure!(standalone.stop().await?.success(), "Ctrl-C did not end it well");
+    Ok(())
+}
+
+/// Where a process listens, as the table says.
+fn address(standalone: &Standalone, process: &str) -> Result<String> {
+    let logs = standalone.logs();
+    let start = format!("{process}: http");
+    let line = logs.lines().find(|line| line.starts_with(&start));
+    let (_, address) = line
+        .and_then(|line| line.split_once(": "))
+        .with_context(|| format!("no address of {process} in {logs}"))?;
+    Ok(address.to_owned())
+}
+
+fn has_folder(root: &Path, name: &str) -> Result<bool> {
+    for entry in std::fs::read_dir(root).with_context(|| format!("look into {}", root.display()))? {
+        let path = entry?.path();
+        if path.is_dir() && (path.ends_with(name) || has_folder(&path, name)?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -13,6 +13,8 @@ pub(super) enum State {
     Starting,
     /// It answers.
     Ready,
+    /// It has done its work, once and for all.
+    Done,
     /// It ended, for this reason, and is started again later.
     Ended(String),
     /// It was asked to stop.
@@ -21,12 +23,20 @@ pub(super) enum State {
     Stopped,
 }
 
+impl State {
+    /// Whether others can count on it.
+    fn is_good(&self) -> bool {
+        matches!(self, Self::Ready | Self::Done)
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Waiting(others) => write!(formatter, "waits for {}", others.join(", ")),
             Self::Starting => formatter.write_str("starting"),
             Self::Ready => formatter.write_str("ready"),
+            Self::Done => formatter.write_str("done"),
             Self::Ended(reason) => formatter.write_str(reason),
             Self::Stopping => formatter.write_str("stopping"),
             Self::Stopped => formatter.write_str("stopped"),
@@ -59,7 +69,7 @@ pub(super) struct View {
 impl View {
     /// Whether every process answers.
     pub(super) fn all_ready(&self) -> bool {
-        !self.rows.is_empty() && self.rows.iter().all(|(_, row)| row.state == State::Ready)
+        !self.rows.is_empty() && self.rows.iter().all(|(_, row)| row.state.is_good())
     }
 
     /// Whether processes were asked to stop.
@@ -72,7 +82,7 @@ impl View {
         let ready: BTreeMap<&String, bool> = self
             .rows
             .iter()
-            .map(|(name, row)| (name, row.state == State::Ready))
+            .map(|(name, row)| (name, row.state.is_good()))
             .collect();
         names
             .iter()

@@ -16,6 +16,7 @@ use super::{
     guard::Guard,
     layout::{Layout, Placed, Stage},
     process::Directory,
+    programs::Programs,
     supervisor::{Ending, Launch, supervise},
 };
 
@@ -26,9 +27,7 @@ const LARGEST_LOG: u64 = 16 << 20;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FleetError {
     /// A program is nowhere.
-    #[error(
-        "{program} is neither beside {beside} nor on PATH; build it with: cargo build --workspace --bins"
-    )]
+    #[error("{program} is neither in {beside} nor on PATH; build it with: cargo build --workspace --bins")]
     NoProgram {
         /// Name of the program.
         program: String,
@@ -53,6 +52,7 @@ pub(super) enum FleetError {
 #[derive(Debug)]
 pub(super) struct Fleet {
     data: PathBuf,
+    programs: Programs,
     board: Board,
     guard: Guard,
     kill: CancellationToken,
@@ -71,6 +71,7 @@ impl Fleet {
     /// processes that do not stop.
     pub(super) fn new(
         data: &Path,
+        programs: Programs,
         lock: File,
         board: Board,
         kill: CancellationToken,
@@ -78,6 +79,7 @@ impl Fleet {
         make_folder(&data.join("logs"))?;
         Ok(Self {
             data: data.to_owned(),
+            programs,
             board,
             guard: Guard::start(lock).map_err(FleetError::Guard)?,
             kill,
@@ -90,7 +92,7 @@ impl Fleet {
         let programs = layout
             .processes
             .iter()
-            .map(program)
+            .map(|placed| self.program(placed))
             .collect::<Result<Vec<_>, _>>()?;
         let goes_on = |running: &Running| {
             layout
@@ -113,7 +115,6 @@ impl Fleet {
                 .map(|placed| row(placed, &before))
                 .collect();
             view.notes = layout.notes;
-            view.problem = None;
         });
         for (placed, program) in layout.processes.into_iter().zip(programs) {
             Self::put_files(&placed)?;
@@ -121,7 +122,16 @@ impl Fleet {
                 self.start(placed, program)?;
             }
         }
+        self.board.change(|view| view.problem = None);
         Ok(())
+    }
+
+    fn program(&self, placed: &Placed) -> Result<PathBuf, FleetError> {
+        let name = placed.process.command.first().map_or("", String::as_str);
+        self.programs.find(name).ok_or_else(|| FleetError::NoProgram {
+            program: name.to_owned(),
+            beside: self.programs.beside(),
+        })
     }
 
     fn start(&mut self, placed: Placed, program: PathBuf) -> Result<(), FleetError> {
@@ -170,7 +180,13 @@ impl Fleet {
 
     /// Stops processes stage by stage: first what lets data in, last what keeps it.
     async fn stop(&mut self, names: &[String]) {
-        for stage in [Stage::Collector, Stage::Door, Stage::Work, Stage::Store] {
+        for stage in [
+            Stage::Collector,
+            Stage::Door,
+            Stage::Work,
+            Stage::Store,
+            Stage::Bucket,
+        ] {
             let of_stage: Vec<Running> = names
                 .iter()
                 .filter(|name| {
@@ -223,23 +239,6 @@ fn row(placed: &Placed, before: &BTreeMap<String, Row>) -> (String, Row) {
             addresses,
         },
     )
-}
-
-/// The program of a process: beside this one, then on PATH.
-fn program(placed: &Placed) -> Result<PathBuf, FleetError> {
-    let name = placed.process.command.first().map_or("", String::as_str);
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|program| Some(program.parent()?.to_owned()));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = beside.iter().cloned().chain(std::env::split_paths(&path));
-    folders
-        .map(|folder| folder.join(name))
-        .find(|program| program.is_file())
-        .ok_or_else(|| FleetError::NoProgram {
-            program: name.to_owned(),
-            beside: beside.map_or_else(String::new, |folder| folder.display().to_string()),
-        })
 }
 
 fn make_folder(path: &Path) -> Result<(), FleetError> {

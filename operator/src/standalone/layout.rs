@@ -16,14 +16,14 @@ use super::{
     overlay::{LOOPBACK, Placement, overlay},
     ports::{PortError, Ports, Slot},
     process::{self, Process, ProcessError, Sources},
-    storage::{self, Store},
+    programs::Programs,
+    storage::{self, PasswordError, Store},
 };
 use crate::{
     environment::Environment,
     kind,
     kubernetes::owner::Owner,
     manifest::{Manifest, ManifestError, Manifests, offline},
-    minio,
     references::References,
     stack::component::Component,
     validate,
@@ -56,6 +56,8 @@ pub(super) struct Placed {
 /// When a process starts; the other way round, when it stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
+    /// The object store.
+    Bucket,
     /// What keeps data.
     Store,
     /// What works on data.
@@ -88,6 +90,9 @@ pub(super) enum LayoutError {
         /// What is wrong.
         problem: ProcessError,
     },
+    /// MinIO's password cannot be kept.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
     /// A port cannot be had.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -109,12 +114,13 @@ pub(super) async fn layout(
     data: &Path,
     ports: &mut Ports,
     environment: &Environment,
+    programs: &Programs,
 ) -> Result<Layout, LayoutError> {
     let manifests = Manifests::read(files)?;
     let mut notes = Vec::new();
     let mut resources = Vec::new();
     for manifest in &manifests.resources {
-        resources.push(unplaced(manifest, &manifests, data, environment, &mut notes).await?);
+        resources.push(unplaced(manifest, &manifests, data, environment, programs, &mut notes).await?);
     }
     let all: Vec<Process> = resources
         .iter()
@@ -150,13 +156,18 @@ async fn unplaced(
     manifests: &Manifests,
     data: &Path,
     environment: &Environment,
+    programs: &Programs,
     notes: &mut Vec<String>,
 ) -> Result<Unplaced, LayoutError> {
     let resource = manifest.resource.as_ref();
     let owner = resource.owner();
     let found = offline::find(resource, manifests);
     let absent = found.absent.clone();
-    let found = found.with_stand_ins(resource);
+    let mut found = found.with_stand_ins(resource);
+    let references = resource.references();
+    if let Some(password) = storage::password(&owner, &references, data, programs)? {
+        found.fresh_password = password;
+    }
     let planned = resource
         .plan(&found, environment)
         .map_err(|problem| LayoutError::Construct {
@@ -176,10 +187,14 @@ async fn unplaced(
             .iter()
             .map(|notice| format!("{title}: {}", validate::line(notice))),
     );
-    let storage = match storage::choose(&processes, &built, &absent).await {
+    let storage = match storage::choose(&processes, &absent, programs).await {
         Store::None => None,
         Store::AsConfigured(endpoint) => {
             notes.push(format!("{title}: blocks lie in the bucket at {endpoint}"));
+            None
+        }
+        Store::Minio => {
+            notes.push(format!("{title}: blocks lie in the MinIO that runs here"));
             None
         }
         Store::Local(reason) => {
@@ -187,12 +202,12 @@ async fn unplaced(
                 .join("storage")
                 .join(format!("{}.{}", owner.namespace, owner.name));
             notes.push(format!("{title}: blocks lie in {} {reason}", folder.display()));
-            processes.retain(|process| process.component() != minio::COMPONENT);
+            processes.retain(|process| !process.is_minio() && !process.once);
             Some(folder)
         }
     };
     Ok(Unplaced {
-        references: resource.references(),
+        references,
         owner,
         processes,
         services: built.services,
@@ -233,6 +248,9 @@ fn stage(process: &Process) -> Stage {
     if process.is_collector() {
         return Stage::Collector;
     }
+    if process.is_minio() || process.once {
+        return Stage::Bucket;
+    }
     match Component::ALL
         .into_iter()
         .find(|component| component.as_str() == process.component())
@@ -243,11 +261,19 @@ fn stage(process: &Process) -> Stage {
     }
 }
 
-/// A Collector opens its door when the stacks that it points to are ready; without a reference, when all are. The
-/// compactor's work can wait.
+/// The buckets are made when MinIO is ready, and the stack starts when they are. A Collector opens its door when the
+/// stacks that it points to are ready; without a reference, when all are. The compactor's work can wait.
 fn needs(resource: &Unplaced, process: &Process, all: &[Process]) -> Vec<String> {
     if !process.is_collector() {
-        return Vec::new();
+        let comes_first = |other: &&Process| {
+            if process.once {
+                other.is_minio()
+            } else {
+                other.once && !process.is_minio()
+            }
+        };
+        let first = resource.processes.iter().filter(comes_first);
+        return first.map(|other| other.name.clone()).collect();
     }
     let stacks = &resource.references.stacks;
     let pointed_to = |other: &Process| {

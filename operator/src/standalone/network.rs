@@ -8,13 +8,10 @@ use super::{overlay::LOOPBACK, ports::Slot, process::Process};
 use crate::{
     collector,
     configuration::{GOSSIP_PORT, HTTP_PORT, OTLP_GRPC_PORT, OTLP_HTTP_PORT},
-    kubernetes::labels::{Application, GOSSIP_MEMBER},
+    kubernetes::labels::{Application, COMPONENT, GOSSIP_MEMBER, INSTANCE, NAME},
+    minio,
     stack::component::Component,
 };
-
-const NAME: &str = "app.kubernetes.io/name";
-const COMPONENT: &str = "app.kubernetes.io/component";
-const INSTANCE: &str = "app.kubernetes.io/instance";
 
 impl Process {
     /// The component that it is, such as `ingester`.
@@ -30,6 +27,11 @@ impl Process {
     /// Whether it is a Collector.
     pub(super) fn is_collector(&self) -> bool {
         self.labels.get(NAME).map(String::as_str) == Some(Application::Collector.as_str())
+    }
+
+    /// Whether it is a managed MinIO.
+    pub(super) fn is_minio(&self) -> bool {
+        self.component() == minio::COMPONENT
     }
 
     /// Whether it is of one stack or Collector with another.

@@ -9,7 +9,7 @@
 //! | a Service and a port (`tempo-shop-distributor.shop.svc:4317`) | the loopback address of a pod behind it |
 //! | a path on a volume (`/var/tempo/wal`) | the path on this machine |
 //!
-//! Besides, the settings are written out that the engine and the Collector have defaults for.
+//! Besides, the settings are written out that the engine, the Collector and MinIO have defaults for.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +20,7 @@ use super::process::Process;
 use crate::{
     collector,
     configuration::{GOSSIP_PORT, GRPC_PORT, HTTP_PORT, local_storage},
+    minio,
     pod::CONFIG_DIRECTORY,
 };
 
@@ -49,6 +50,9 @@ pub(super) fn overlay(process: &Process, placement: &Placement) -> Process {
     }
     for value in process.environment.values_mut() {
         *value = placement.text(value);
+    }
+    if process.is_minio() {
+        process.environment.extend(placement.minio());
     }
     process.files = process
         .files
@@ -181,6 +185,19 @@ impl Placement {
             settings["storage"] = json!({"trace": {"backend": "local", "local": {"path": folder}}});
         }
         settings
+    }
+
+    /// What MinIO listens on, without its console, and where it looks for settings besides: not at home.
+    fn minio(&self) -> [(String, String); 3] {
+        [
+            (
+                "MINIO_ADDRESS",
+                format!("{LOOPBACK}:{}", self.port_of(minio::API_PORT)),
+            ),
+            ("MINIO_BROWSER", "off".to_owned()),
+            ("HOME", self.path(minio::SCRATCH_DIRECTORY)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
     }
 
     /// The address of the Collector's metrics stands in two values.

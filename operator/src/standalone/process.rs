@@ -44,6 +44,8 @@ pub(super) struct Process {
     pub(super) ports: Vec<Port>,
     /// What tells whether it is ready.
     pub(super) readiness: Option<Readiness>,
+    /// Whether it does its work once and ends: a Job.
+    pub(super) once: bool,
     /// How long it may take to stop.
     pub(super) grace: Duration,
     /// Changes when the process must be started anew.
@@ -143,7 +145,7 @@ impl Sources {
     }
 }
 
-/// The processes of all workloads, by name. Jobs are left out: what they prepare is not needed here.
+/// The processes of all workloads, by name.
 pub(super) fn processes(
     resources: &Resources<Prepared>,
     sources: &Sources,
@@ -163,6 +165,8 @@ struct Workload<'a> {
     metadata: &'a ObjectMeta,
     replicas: i32,
     template: &'a PodTemplateSpec,
+    /// Whether it is a Job.
+    once: bool,
     /// Volumes that are claims of the workload.
     claims: Vec<&'a str>,
 }
@@ -172,6 +176,7 @@ fn workloads(resources: &Resources<Prepared>) -> Vec<Workload<'_>> {
         metadata: &set.metadata,
         replicas: set.spec.replicas.unwrap_or(1),
         template: &set.spec.template,
+        once: false,
         claims: set
             .spec
             .volume_claim_templates
@@ -184,15 +189,30 @@ fn workloads(resources: &Resources<Prepared>) -> Vec<Workload<'_>> {
         metadata: &deployment.metadata,
         replicas: deployment.spec.replicas.unwrap_or(1),
         template: &deployment.spec.template,
+        once: false,
         claims: Vec::new(),
     });
     let daemon_sets = resources.daemon_sets.iter().map(|set| Workload {
         metadata: &set.metadata,
         replicas: 1,
         template: &set.spec.template,
+        once: false,
         claims: Vec::new(),
     });
-    stateful_sets.chain(deployments).chain(daemon_sets).collect()
+    let jobs = resources.jobs.iter().filter_map(|job| {
+        Some(Workload {
+            metadata: &job.metadata,
+            replicas: 1,
+            template: &job.spec.as_ref()?.template,
+            once: true,
+            claims: Vec::new(),
+        })
+    });
+    stateful_sets
+        .chain(deployments)
+        .chain(daemon_sets)
+        .chain(jobs)
+        .collect()
 }
 
 fn pod(workload: &Workload<'_>, ordinal: i32, sources: &Sources) -> Result<Vec<Process>, ProcessError> {
@@ -235,6 +255,7 @@ fn pod(workload: &Workload<'_>, ordinal: i32, sources: &Sources) -> Result<Vec<P
             directories,
             ports: ports(container),
             readiness: readiness(container),
+            once: workload.once,
             grace: grace.map_or(GRACE, Duration::from_secs),
             revision: revision(workload.template),
         })

@@ -18,7 +18,7 @@ use super::{
     board::{Board, State},
     layout::Placed,
     overlay::LOOPBACK,
-    process::Readiness,
+    process::Process,
 };
 
 const PROBE_PERIOD: Duration = Duration::from_millis(250);
@@ -106,8 +106,14 @@ fn spawn(launch: &Launch) -> std::io::Result<Child> {
 async fn run(mut child: Child, launch: &Launch, board: &Board, ending: &Ending) -> Option<String> {
     let process = &launch.placed.process;
     tokio::select! {
-        status = child.wait() => return Some(told(status, &launch.log)),
-        () = watch(process.readiness.as_ref(), |state| board.set(&process.name, state)) => {}
+        status = child.wait() => match status {
+            Ok(status) if process.once && status.success() => {
+                board.set(&process.name, State::Done);
+                ending.stop.cancelled().await;
+            }
+            status => return Some(told(status, &launch.log)),
+        },
+        () = watch(process, |state| board.set(&process.name, state)) => {}
         () = ending.stop.cancelled() => {}
     }
     board.set(&process.name, State::Stopping);
@@ -134,9 +140,11 @@ fn ask_to_stop(child: &Child) {
 }
 
 /// Tells again and again whether the process is ready; never completes.
-async fn watch(readiness: Option<&Readiness>, told: impl Fn(State)) {
-    let Some(readiness) = readiness else {
-        told(State::Ready);
+async fn watch(process: &Process, told: impl Fn(State)) {
+    let Some(readiness) = &process.readiness else {
+        if !process.once {
+            told(State::Ready);
+        }
         return std::future::pending().await;
     };
     let url = format!("http://{LOOPBACK}:{}{}", readiness.port, readiness.path);

@@ -19,11 +19,20 @@ fn ports(test: u16) -> Ports {
 }
 
 async fn laid_out(text: &str, ports: &mut Ports) -> Result<Layout, LayoutError> {
+    laid_out_with(text, ports, Path::new("/data"), &Programs::default()).await
+}
+
+async fn laid_out_with(
+    text: &str,
+    ports: &mut Ports,
+    data: &Path,
+    programs: &Programs,
+) -> Result<Layout, LayoutError> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("test.yaml");
     std::fs::write(&file, text).unwrap();
     let environment = Environment::from_variables(|_| None).unwrap();
-    layout(&[file], Path::new("/data"), ports, &environment).await
+    layout(&[file], data, ports, &environment, programs).await
 }
 
 fn stack(name: &str, storage: &str) -> String {
@@ -41,9 +50,15 @@ fn placed<'a>(layout: &'a Layout, name: &str) -> &'a Placed {
 async fn the_quickstart_is_published_on_the_documented_ports() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/samples/quickstart");
     let environment = Environment::from_variables(|_| None).unwrap();
-    let layout = layout(&[folder], Path::new("/data"), &mut ports(0), &environment)
-        .await
-        .unwrap();
+    let layout = layout(
+        &[folder],
+        Path::new("/data"),
+        &mut ports(0),
+        &environment,
+        &Programs::default(),
+    )
+    .await
+    .unwrap();
     let names: Vec<&str> = layout
         .processes
         .iter()
@@ -153,4 +168,112 @@ async fn what_cannot_be_run_is_said() {
         error.contains("\"other\" is not defined under exporters"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_minio_at_hand_starts_first_and_gets_its_buckets() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("minio"), "").unwrap();
+    let programs = Programs::of(&[folder.path()]);
+    let mut ports = ports(6);
+    let layout = laid_out_with(&stack("a", "{minio: {}}"), &mut ports, folder.path(), &programs)
+        .await
+        .unwrap();
+    assert!(
+        layout
+            .notes
+            .iter()
+            .any(|note| note.contains("in the MinIO that runs here")),
+        "{:?}",
+        layout.notes
+    );
+    let [minio, buckets, rest @ ..] = layout.processes.as_slice() else {
+        panic!("{:?}", layout.processes)
+    };
+    assert_eq!(minio.process.name, "tempo-a-minio-0");
+    assert_eq!(minio.needs, Vec::<String>::new());
+    assert!(buckets.process.once, "{buckets:?}");
+    assert_eq!(buckets.needs, ["tempo-a-minio-0"]);
+    assert_eq!(rest.len(), 5);
+    for placed in rest {
+        assert_eq!(
+            placed.needs,
+            std::slice::from_ref(&buckets.process.name),
+            "{}",
+            placed.process.name
+        );
+    }
+    let address = &minio.process.environment["MINIO_ADDRESS"];
+    assert!(
+        buckets
+            .process
+            .command
+            .contains(&format!("--endpoint=http://{address}")),
+        "{:?}",
+        buckets.process.command
+    );
+    let ingester = &placed(&layout, "tempo-a-ingester-0").process;
+    let (_, config) = ingester
+        .files
+        .iter()
+        .find(|(path, _)| path.ends_with("/tempo.yaml"))
+        .unwrap();
+    assert!(config.contains(address.as_str()), "{config}");
+    let password = &minio.process.environment["MINIO_ROOT_PASSWORD"];
+    assert_eq!(password.len(), 32);
+    let again = laid_out_with(&stack("a", "{minio: {}}"), &mut ports, folder.path(), &programs)
+        .await
+        .unwrap();
+    assert_eq!(again.processes, layout.processes, "the password is kept");
+}
+
+#[tokio::test]
+async fn a_minio_with_a_certificate_gives_way_to_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("minio"), "").unwrap();
+    let text = stack("a", "{minio: {tls: {enabled: true, certName: minio-tls}}}");
+    let layout = laid_out_with(
+        &text,
+        &mut ports(7),
+        folder.path(),
+        &Programs::of(&[folder.path()]),
+    )
+    .await
+    .unwrap();
+    assert!(
+        layout
+            .notes
+            .iter()
+            .any(|note| note.contains("its certificate is not one for this machine")),
+        "{:?}",
+        layout.notes
+    );
+    assert!(
+        layout
+            .processes
+            .iter()
+            .all(|placed| !placed.process.once && !placed.process.is_minio())
+    );
+}
+
+#[tokio::test]
+async fn clouds_other_than_s3_give_way_to_a_folder() {
+    for (test, kind, data) in [
+        (8, "azure", "{container: c, account_name: n, account_key: k}"),
+        (9, "gcs", "{bucketname: b, key.json: '{}'}"),
+    ] {
+        let secret =
+            format!("---\napiVersion: v1\nkind: Secret\nmetadata: {{name: bucket}}\nstringData: {data}\n");
+        let text = stack("a", &format!("{{secret: {{name: bucket, type: {kind}}}}}")) + &secret;
+        let layout = laid_out(&text, &mut ports(test)).await.unwrap();
+        assert!(
+            layout
+                .notes
+                .iter()
+                .any(|note| note.contains("/data/storage/default.a")
+                    && note.contains(&format!("as {kind} is not used from here"))),
+            "{:?}",
+            layout.notes
+        );
+    }
 }
