@@ -10,6 +10,9 @@ use tempo_model::TenantId;
 use tempo_runtime::Environment;
 use tokio::sync::OnceCell;
 
+/// With more logs than this those without entries are not kept.
+const MOST_EMPTY: usize = 1024;
+
 /// The commit logs of all tenants. Cheap to clone; clones share the logs.
 #[derive(Debug, Clone)]
 pub struct CommitLogs {
@@ -32,15 +35,17 @@ impl CommitLogs {
 
     /// A tenant's log, read to its end when it is opened; follow it for what came later.
     ///
-    /// Logs without entries are not kept, so that requests in the name of tenants that do not exist leave nothing
-    /// behind.
+    /// Of logs without entries only some are kept, so that requests in the name of tenants that do not exist leave little
+    /// behind, and a tenant without blocks costs no more than others.
     pub async fn get(&self, tenant: &TenantId) -> Result<CommitLog, LogError> {
         let cell = Arc::clone(self.logs.lock().entry(tenant.clone()).or_default());
         let opened = cell
             .get_or_try_init(|| CommitLog::open(&self.environment, &self.store, tenant))
             .await
             .cloned();
-        let worth_keeping = opened.as_ref().is_ok_and(|log| log.position() > 0);
+        let has_entries = |log: &CommitLog| log.position() > 0;
+        let few = || self.logs.lock().len() <= MOST_EMPTY;
+        let worth_keeping = opened.as_ref().is_ok_and(|log| has_entries(log) || few());
         if !worth_keeping {
             self.forget(tenant, &cell);
         }
@@ -69,15 +74,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_log_is_kept_once_it_has_an_entry() {
+    async fn a_log_is_opened_once_and_few_are_kept_without_entries() {
         let environment = Environment::system();
         let store = store::open(&Settings::Memory).unwrap();
         let logs = CommitLogs::new(environment, store);
         let tenant = TenantId::single();
         let log = logs.get(&tenant).await.unwrap();
-        assert!(logs.logs.lock().is_empty());
         log.commit(Transaction::default()).await.unwrap();
-        assert_eq!(logs.get(&tenant).await.unwrap().position(), 1);
-        assert_eq!(logs.logs.lock().len(), 1);
+        assert_eq!(logs.get(&tenant).await.unwrap().position(), 1, "it is the same");
+        for number in 0..MOST_EMPTY + 10 {
+            let tenant: TenantId = format!("nobody-{number}").parse().unwrap();
+            logs.get(&tenant).await.unwrap();
+        }
+        assert_eq!(logs.logs.lock().len(), MOST_EMPTY);
+        logs.get(&tenant).await.unwrap();
+        assert!(logs.logs.lock().contains_key(&tenant));
     }
 }

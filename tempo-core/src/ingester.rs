@@ -154,6 +154,11 @@ impl Ingester {
         self.shared.heads.wait_committed(last).await;
     }
 
+    /// The commit logs as it knows them, for others in the same process.
+    pub fn logs(&self) -> CommitLogs {
+        self.shared.logs.clone()
+    }
+
     /// Takes nothing more in, makes blocks of everything and closes the stream. Whoever does not wait for it loses
     /// nothing: the WAL has what is in no block.
     pub async fn shutdown(&self) -> Result<(), StartError> {

@@ -10,11 +10,13 @@ use http::{HeaderMap, StatusCode};
 use prost::Message;
 use serde_json::Value;
 
-use crate::frontend::{QueryError, QueryErrorKind};
+use crate::frontend::{Frontend, QueryError, QueryErrorKind};
 use crate::tenancy::TenancyError;
 
 const PROTOBUF: &str = "application/protobuf";
 const JSON: &str = "application/json";
+/// Messages with more bytes are encoded on the CPU pool, so that other requests are answered meanwhile.
+const LARGE_BYTES: usize = 64 * 1024;
 
 /// The encoding that a client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +41,27 @@ impl Encoding {
     }
 
     /// A message in this encoding.
-    pub(super) fn answer<M: Message>(self, message: &M, json: impl Fn(&M) -> Value) -> Response {
-        match self {
-            Self::Json => ([(CONTENT_TYPE, JSON)], json(message).to_string()).into_response(),
-            Self::Protobuf => ([(CONTENT_TYPE, PROTOBUF)], message.encode_to_vec()).into_response(),
-        }
+    pub(super) async fn answer<M: Message + 'static>(
+        self,
+        frontend: &Frontend,
+        message: M,
+        json: fn(&M) -> Value,
+    ) -> Result<Response, Failure> {
+        let is_large = message.encoded_len() > LARGE_BYTES;
+        let encode = move || match self {
+            Self::Json => json(&message).to_string().into_bytes(),
+            Self::Protobuf => message.encode_to_vec(),
+        };
+        let body = if is_large {
+            frontend.run_cpu("encode an answer", encode).await?
+        } else {
+            encode()
+        };
+        let content_type = match self {
+            Self::Json => JSON,
+            Self::Protobuf => PROTOBUF,
+        };
+        Ok(([(CONTENT_TYPE, content_type)], body).into_response())
     }
 }
 

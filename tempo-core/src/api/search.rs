@@ -25,7 +25,7 @@ pub(super) async fn search(
             trace.service_stats.clear();
         }
     }
-    Ok(encoding.answer(&response, json::search))
+    encoding.answer(&api.frontend, response, json::search).await
 }
 
 /// What is asked, and whether by tags: then the answer has no spans.

@@ -32,7 +32,7 @@ pub(super) async fn names_v1(
         tag_names: names.into_iter().collect(),
         metrics: found.metrics,
     };
-    Ok(encoding.answer(&response, json::tags_v1))
+    encoding.answer(&api.frontend, response, json::tags_v1).await
 }
 
 /// By scope, with a filter.
@@ -44,7 +44,7 @@ pub(super) async fn names_v2(
 ) -> Result<Response, Failure> {
     let request = names_request(&parameters, &parameters.text_or_empty("q"))?;
     let response = api.frontend.tag_names(&tenants, &request).await?;
-    Ok(encoding.answer(&response, json::tags_v2))
+    encoding.answer(&api.frontend, response, json::tags_v2).await
 }
 
 /// Plain strings, whatever their type.
@@ -67,7 +67,9 @@ pub(super) async fn values_v1(
         tag_values: values.into_iter().collect(),
         metrics: found.metrics,
     };
-    Ok(encoding.answer(&response, json::tag_values_v1))
+    encoding
+        .answer(&api.frontend, response, json::tag_values_v1)
+        .await
 }
 
 /// With types, by a TraceQL name, with a filter.
@@ -85,7 +87,9 @@ pub(super) async fn values_v2(
     })?;
     let request = values_request(&parameters, attribute, parameters.text_or_empty("q"))?;
     let response = api.frontend.tag_values(&tenants, &request).await?;
-    Ok(encoding.answer(&response, json::tag_values_v2))
+    encoding
+        .answer(&api.frontend, response, json::tag_values_v2)
+        .await
 }
 
 fn names_request(parameters: &Parameters, query: &str) -> Result<TagNamesRequest, Failure> {

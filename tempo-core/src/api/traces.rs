@@ -36,7 +36,7 @@ pub(super) async fn v1(
     if found.trace.resource_spans.is_empty() {
         return Ok(StatusCode::NOT_FOUND.into_response());
     }
-    Ok(encoding.answer(&found.trace, json::trace_v1))
+    encoding.answer(&api.frontend, found.trace, json::trace_v1).await
 }
 
 /// The trace with what is said of it: whether it is all of it.
@@ -48,7 +48,9 @@ pub(super) async fn v2(
     encoding: Encoding,
 ) -> Result<Response, Failure> {
     let found = find(&api, &id, &tenants, &parameters).await?;
-    Ok(encoding.answer(&with_status(found), json::trace_v2))
+    encoding
+        .answer(&api.frontend, with_status(found), json::trace_v2)
+        .await
 }
 
 async fn find(

@@ -85,7 +85,7 @@ impl Roles {
         let querier = parts.querier(&surroundings, ingester_api.as_ref());
         let querier = querier.map(|querier| querier as Arc<dyn QuerierApi>);
         let consumer = parts.distributor(&surroundings, ingester_api.as_ref());
-        let query_api = parts.query_api(&surroundings, querier.as_ref());
+        let query_api = parts.query_api(&surroundings, querier.as_ref(), ingester.as_ref());
         let control = ingester.clone().map(|ingester| control::routes(ingester, end));
         let members = surroundings.members(parts.target);
         members::count(parts.environment, members.clone(), parts.metrics);
@@ -228,11 +228,13 @@ impl Parts<'_> {
         &self,
         surroundings: &Surroundings<'_>,
         querier: Option<&Arc<dyn QuerierApi>>,
+        ingester: Option<&Ingester>,
     ) -> Option<Router> {
         self.target.plays(Target::QueryFrontend).then(|| {
+            let own_logs = || CommitLogs::new(self.environment.clone(), Arc::clone(&self.reader.store));
             let frontend = Arc::new(Frontend::new(
                 self.environment.clone(),
-                CommitLogs::new(self.environment.clone(), Arc::clone(&self.reader.store)),
+                ingester.map_or_else(own_logs, Ingester::logs),
                 self.queriers(surroundings, querier),
                 self.limits.clone(),
                 frontend::Settings::from(self.config),

@@ -144,8 +144,9 @@ impl Frontend {
         tenant: &TenantId,
         question: &A,
     ) -> Result<Answered<A::Answer>, QueryError> {
-        let (log, streams) = tokio::try_join!(self.logs.get(tenant), self.logs.streams())?;
-        tokio::try_join!(log.follow(), streams.follow())?;
+        // These are polled in a fixed order, unlike those of tokio's macro: what is simulated repeats.
+        let (log, streams) = futures::try_join!(self.logs.get(tenant), self.logs.streams())?;
+        futures::try_join!(log.follow(), streams.follow())?;
         let mut lost_sight_of = BTreeSet::new();
         for _ in 0..MAX_PLANS {
             let mut session = Session {
@@ -168,7 +169,7 @@ impl Frontend {
                 Err(Broken::MovedOn(position)) => drop(log.at_least(position).await?),
                 Err(Broken::Gone(block)) => follow_past(&log, session.snapshot.position, block).await?,
                 Err(Broken::Unanswered(epochs)) => {
-                    tokio::try_join!(log.follow(), streams.follow())?;
+                    futures::try_join!(log.follow(), streams.follow())?;
                     lost_sight_of = epochs;
                 }
             }
@@ -307,8 +308,7 @@ impl<'a> Session<'a> {
         name: &'static str,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Broken> {
-        let done = self.frontend.environment.run_cpu(name, work).await;
-        Ok(done.map_err(|error| CallError::internal(&error))?)
+        self.frontend.run_cpu(name, work).await.map_err(Broken::Failed)
     }
 
     fn block_job(

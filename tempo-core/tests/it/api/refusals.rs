@@ -164,6 +164,13 @@ async fn an_answer_that_may_lack_something_says_so() {
     };
     let stack = Stack::with_ingesters(&Config::default(), vec![silent]).await;
     stack.push(None, &span("shop", 7, 1, None, 1)).await.unwrap();
+    // It is missed as long as a stream is open that nobody answers for.
+    let log = StreamLog::open(&stack.environment, &stack.store).await.unwrap();
+    let open = StreamChange::Open {
+        epoch: Ulid(42),
+        replicas: Vec::new(),
+    };
+    log.commit(open).await.unwrap();
     let v2 = stack.get("/api/v2/traces/7").await.json();
     assert_eq!(v2["status"], json!("PARTIAL"));
     assert!(
