@@ -32,13 +32,13 @@ fn a_wrong_value_ends_with_its_place_in_the_file() {
 #[test]
 fn unknown_keys_are_warned_about_and_do_no_harm() {
     let output = with_file(
-        "ingester: {trace_idle_period: 5s}\nfoo: 1\n",
+        "ingester: {override_ring_key: ring}\nfoo: 1\n",
         &["--config.verify"],
     );
     assert!(output.status.success());
     let warnings = errors(&output);
     assert!(
-        warnings.contains("foo: not known") && warnings.contains("ingester.trace_idle_period"),
+        warnings.contains("foo: not known") && warnings.contains("ingester.override_ring_key"),
         "{warnings}"
     );
 }

@@ -163,6 +163,12 @@ async fn an_answer_that_may_lack_something_says_so() {
         api: Arc::new(Silent) as Arc<dyn IngesterApi>,
     };
     let stack = Stack::with_ingesters(&Config::default(), vec![silent]).await;
+    let log = StreamLog::open(&stack.environment, &stack.store).await.unwrap();
+    let open = StreamChange::Open {
+        epoch: Ulid(42),
+        replicas: Vec::new(),
+    };
+    log.commit(open).await.unwrap();
     stack.push(None, &span("shop", 7, 1, None, 1)).await.unwrap();
     // It is missed as long as a stream is open that nobody answers for.
     let log = StreamLog::open(&stack.environment, &stack.store).await.unwrap();
@@ -238,7 +244,7 @@ async fn a_tenant_over_its_rate_is_told_when_to_come_again() {
     let large = span(&"x".repeat(400), 7, 1, None, 1);
     let error = stack.push(None, &large).await.unwrap_err();
     assert!(error.message.starts_with("RATE_LIMITED: batch size ("), "{error}");
-    assert_eq!(error.kind, ErrorKind::InvalidArgument, "it never passes");
+    assert_eq!(error.kind, ErrorKind::TooLarge, "it never passes");
     let small = span("shop", 7, 1, None, 1);
     stack.push(None, &small).await.unwrap();
     let error = stack.push(None, &small).await.unwrap_err();

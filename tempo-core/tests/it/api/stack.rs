@@ -27,7 +27,7 @@ use tempo_core::tenancy::{TENANT_HEADER, Tenancy};
 use tempo_model::TenantId;
 use tempo_model::json::otlp;
 use tempo_model::proto::trace::ExportTraceServiceRequest;
-use tempo_receiver::{ConsumeError, Taken, TraceBatch, TraceConsumer};
+use tempo_receiver::{ConsumeError, TraceBatch, TraceConsumer};
 use tempo_runtime::membership::Members;
 use tempo_runtime::metrics::MetricsRegistry;
 use tempo_runtime::{Environment, MemoryFiles};
@@ -141,10 +141,7 @@ impl Stack {
             headers: headers(tenant),
             transport: "http",
         };
-        self.distributor
-            .consume(batch)
-            .await
-            .map(|taken| assert_eq!(taken, Taken::default()))
+        self.distributor.consume(batch).await.map(drop)
     }
 
     /// Puts the row groups of all blocks into one block.
