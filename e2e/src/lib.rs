@@ -7,12 +7,14 @@ mod binaries;
 mod engine;
 mod minio;
 mod ports;
+mod proxy;
 mod python;
 mod standalone;
 
 pub use api::{Api, eventually};
 pub use binaries::{binary, repository, tool};
 pub use engine::Engine;
-pub use minio::Minio;
+pub use minio::{Certificate, Minio, MinioOptions};
+pub use proxy::{Proxy, Way};
 pub use python::send_traces;
 pub use standalone::{Standalone, is_running};

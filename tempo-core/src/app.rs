@@ -23,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tempo_block::read::Reader;
-use tempo_block::store::{Store, StoreError};
+use tempo_block::store::{Store, StoreError, TidyUploads};
 use tempo_config::Config;
 use tempo_receiver::{Door, DoorSettings, TraceConsumer};
 use tempo_runtime::membership::GossipError;
@@ -117,7 +117,7 @@ impl App {
         let config = Arc::new(config);
         let opened = tempo_block::store::open(&store::settings(&config.storage.trace))?;
         let base = Base::new(environment, config, target);
-        let opened = store_metrics::measured(&base.environment, opened, &base.metrics);
+        let opened = base.decorated(opened);
         let background = Shutdown::new();
         let limits = base.limits(&background).await?;
         limit_metrics::register(&limits, &base.metrics);
@@ -232,6 +232,15 @@ impl Base {
             role_routes: Arc::default(),
             end: Shutdown::new(),
         }
+    }
+
+    /// The store, measured, and without uploads that nobody ends.
+    fn decorated(&self, opened: Store) -> Store {
+        for warning in store::warnings(&self.config.storage.trace) {
+            tracing::warn!("{warning}");
+        }
+        let measured = store_metrics::measured(&self.environment, opened, &self.metrics);
+        Arc::new(TidyUploads::new(self.environment.clone(), measured))
     }
 
     /// The limits of tenants, which follow their file until shutdown.

@@ -1,9 +1,11 @@
 //! User stories against the built binaries, and the rules that hold across crates.
 
 mod arrows;
+mod bucket;
 mod kills;
 mod licences;
 mod minio;
 mod quickstart;
 mod standalone;
+mod stores;
 mod telemetrygen;

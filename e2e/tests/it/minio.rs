@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 const ALL: &str = r#"{ resource.service.name = "orders" }"#;
 
 /// The ids of traces that the SDK sent, sorted; empty without an SDK.
-async fn sent_ids(endpoint: &str, count: usize) -> Result<Vec<String>> {
+pub(crate) async fn sent_ids(endpoint: &str, count: usize) -> Result<Vec<String>> {
     let sent = send_traces("grpc", endpoint, count).await?.unwrap_or_default();
     let id = |trace: &Value| trace["trace_id"].as_str().map(ToOwned::to_owned);
     let mut ids: Vec<String> = sent.iter().filter_map(id).collect();
@@ -19,7 +19,7 @@ async fn sent_ids(endpoint: &str, count: usize) -> Result<Vec<String>> {
     Ok(ids)
 }
 
-async fn found_ids(api: &Api) -> Result<Vec<String>> {
+pub(crate) async fn found_ids(api: &Api) -> Result<Vec<String>> {
     let mut ids = api.search(ALL, 1000).await?;
     ids.sort();
     Ok(ids)

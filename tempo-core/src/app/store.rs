@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tempo_block::store::{
-    self, AzureSettings, GcsSettings, S3Credentials, S3Settings, Settings, Store, StoreError,
+    self, AzureSettings, GcsSettings, RequestLimits, S3Credentials, S3Settings, Settings, Store, StoreError,
+    TlsSettings,
 };
 use tempo_config::{AzureStorage, Backend, GcsStorage, S3Storage, TraceStorage};
 use tempo_runtime::Environment;
@@ -17,6 +18,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// What Azure's names end in where the configuration does not say.
 const AZURE_SUFFIX: &str = "blob.core.windows.net";
+
+/// How the configuration names the newest version of TLS.
+const TLS_1_3: &str = "VersionTLS13";
 
 /// The settings of the store that the configuration names.
 pub fn settings(storage: &TraceStorage) -> Settings {
@@ -48,9 +52,40 @@ fn s3(s3: &S3Storage) -> S3Settings {
         credentials,
         insecure: s3.insecure,
         virtual_hosted_style: s3.forcepathstyle == Some(false),
-        ca_file: file(&s3.tls_ca_path),
-        skip_certificate_check: s3.tls_insecure_skip_verify,
+        tls: TlsSettings {
+            ca_file: file(&s3.tls_ca_path),
+            client_certificate: file(&s3.tls_cert_path).zip(file(&s3.tls_key_path)),
+            only_tls_1_3: s3.tls_min_version == TLS_1_3,
+            skip_certificate_check: s3.tls_insecure_skip_verify,
+        },
+        limits: RequestLimits::default(),
     }
+}
+
+/// Settings of the store that do not have the effect that their writer may expect.
+pub fn warnings(storage: &TraceStorage) -> Vec<String> {
+    let s3 = &storage.s3;
+    let said = [
+        (
+            s3.tls_cert_path.is_empty() != s3.tls_key_path.is_empty(),
+            "tls_cert_path and tls_key_path: one of them is empty, so no client certificate is shown; set both",
+        ),
+        (
+            !s3.tls_server_name.is_empty(),
+            "tls_server_name: not supported; the certificate must have the name of the endpoint",
+        ),
+        (
+            !["", "VersionTLS10", "VersionTLS11", "VersionTLS12", TLS_1_3]
+                .contains(&s3.tls_min_version.as_str()),
+            "tls_min_version: not known, TLS 1.2 is the lowest; give VersionTLS12 or VersionTLS13",
+        ),
+    ];
+    let of_s3 = said
+        .into_iter()
+        .filter(|(is_so, _)| *is_so && storage.backend == Backend::S3);
+    of_s3
+        .map(|(_, text)| format!("storage.trace.s3.{text}"))
+        .collect()
 }
 
 fn gcs(gcs: &GcsStorage) -> GcsSettings {
@@ -134,7 +169,7 @@ mod tests {
             (s3.endpoint.as_str(), s3.bucket.as_str()),
             ("minio:9000", "tempo")
         );
-        assert!(s3.insecure && !s3.virtual_hosted_style && s3.ca_file.is_none());
+        assert!(s3.insecure && !s3.virtual_hosted_style && s3.tls.ca_file.is_none());
         assert!(matches!(s3.credentials, S3Credentials::Static { ref access_key, .. } if access_key == "a"));
         let Settings::S3(s3) = of("storage: {trace: {backend: s3, s3: {bucket: b, forcepathstyle: false}}}")
         else {
@@ -142,6 +177,35 @@ mod tests {
         };
         assert_eq!(s3.credentials, S3Credentials::Surroundings);
         assert!(s3.virtual_hosted_style);
+    }
+
+    #[test]
+    fn tls_settings_of_s3_have_an_effect_or_are_a_warning() {
+        let text = "storage: {trace: {backend: s3, s3: {bucket: b, tls_cert_path: c.pem, tls_key_path: k.pem, \
+                    tls_min_version: VersionTLS13}}}";
+        let Settings::S3(s3) = of(text) else {
+            panic!("not S3");
+        };
+        let files = (PathBuf::from("c.pem"), PathBuf::from("k.pem"));
+        assert_eq!(s3.tls.client_certificate, Some(files));
+        assert!(s3.tls.only_tls_1_3);
+        let said = |text: &str| {
+            let loaded = tempo_config::load(text, &tempo_config::Arguments::default(), |_| None).unwrap();
+            warnings(&loaded.config.storage.trace)
+        };
+        assert_eq!(said(text), Vec::<String>::new());
+        let without_effect = said(
+            "storage: {trace: {backend: s3, s3: {bucket: b, tls_cert_path: c.pem, tls_server_name: n, \
+             tls_min_version: '1.3'}}}",
+        );
+        let keys = ["tls_cert_path", "tls_server_name", "tls_min_version"];
+        assert_eq!(without_effect.len(), keys.len());
+        for (warning, key) in without_effect.iter().zip(keys) {
+            assert!(
+                warning.starts_with(&format!("storage.trace.s3.{key}")),
+                "{warning}"
+            );
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The store that a tool works on: the one of a configuration file, or a folder.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tempo_block::read::Reader;
-use tempo_block::store::{self, Settings, Store};
+use tempo_block::store::{self, Settings, Store, TidyUploads};
 use tempo_config::{Arguments, Config};
 use tempo_model::TenantId;
 use tempo_runtime::Environment;
@@ -45,7 +46,7 @@ impl StoreArguments {
             None => settings(&self.config()?.storage.trace),
         };
         let environment = Environment::system();
-        let store = store::open(&settings)?;
+        let store: Store = Arc::new(TidyUploads::new(environment.clone(), store::open(&settings)?));
         let root = root(&settings);
         Ok(Opened {
             reader: Reader::new(environment.clone(), Store::clone(&store)),

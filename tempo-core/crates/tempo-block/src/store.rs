@@ -1,16 +1,18 @@
 //! The object store that blocks and logs lie in: a local folder, S3, Google Cloud Storage, Azure, or memory.
 //!
 //! [`open`] makes a store from [`Settings`], [`probe()`] shows at start that it can be worked with; [`StoreError`] says
-//! what to do when not. What cuts across is a decorator in its own file: `metered` counts, `faulty` fails on purpose.
+//! what to do when not. What cuts across is a decorator in its own file: `metered` counts, `uploads` clears up, `faulty` fails on purpose.
 //!
 //! Not here: what the objects are (`layout`, `log`, the block format) and caches.
 
+mod client;
 mod cloud;
 mod error;
 pub mod faulty;
 pub mod metered;
 mod probe;
 mod settings;
+mod uploads;
 
 use std::sync::Arc;
 
@@ -25,7 +27,10 @@ use crate::layout;
 
 pub use error::{Problem, StoreError};
 pub use probe::probe;
-pub use settings::{AzureSettings, GcsSettings, S3Credentials, S3Settings, Settings};
+pub use settings::{
+    AzureSettings, GcsSettings, RequestLimits, S3Credentials, S3Settings, Settings, TlsSettings,
+};
+pub use uploads::TidyUploads;
 
 /// A store that any part may hold.
 pub type Store = Arc<dyn ObjectStore>;

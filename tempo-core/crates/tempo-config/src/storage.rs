@@ -108,11 +108,11 @@ pub struct S3Storage {
     pub tls_cert_path: String,
     /// A file with the client's key.
     pub tls_key_path: String,
-    /// The name that the server's certificate must have.
+    /// The name that the server's certificate must have. Not supported: the engine warns and takes the endpoint's.
     pub tls_server_name: String,
     /// Accept any certificate: for trying things out only.
     pub tls_insecure_skip_verify: bool,
-    /// The lowest TLS version.
+    /// The lowest TLS version: `VersionTLS12` (which it is when empty) or `VersionTLS13`.
     pub tls_min_version: String,
 }
 

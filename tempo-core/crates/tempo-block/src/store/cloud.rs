@@ -8,25 +8,19 @@ use object_store::azure::{MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
 
-use super::settings::{AzureSettings, GcsSettings, S3Credentials, S3Settings};
+use super::client::{TlsConnector, read};
+use super::settings::{AzureSettings, GcsSettings, RequestLimits, S3Credentials, S3Settings};
 use super::{Problem, StoreError};
-
-/// To connect, and then for one whole request with its body.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// After the first attempt, and for all of them together.
-const MAX_RETRIES: usize = 5;
-const RETRY_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(super) fn s3(settings: &S3Settings) -> Result<AmazonS3, StoreError> {
     require(&settings.bucket, "s3", "bucket")?;
     let endpoint = endpoint_url(&settings.endpoint, settings.insecure);
     let plain = endpoint.as_deref().is_some_and(|url| url.starts_with("http://"));
-    let mut options = client_options().with_allow_http(plain);
-    if settings.skip_certificate_check {
+    let mut options = client_options(settings.limits).with_allow_http(plain);
+    if settings.tls.skip_certificate_check {
         options = options.with_allow_invalid_certificates(true);
     }
-    if let Some(file) = &settings.ca_file {
+    if let Some(file) = &settings.tls.ca_file {
         for certificate in certificates(file)? {
             options = options.with_root_certificate(certificate);
         }
@@ -56,23 +50,26 @@ pub(super) fn s3(settings: &S3Settings) -> Result<AmazonS3, StoreError> {
     if !settings.region.is_empty() {
         builder = builder.with_region(&settings.region);
     }
+    if let Some(connector) = TlsConnector::of(&settings.tls, settings.limits)? {
+        builder = builder.with_http_connector(connector);
+    }
     builder
         .with_bucket_name(&settings.bucket)
         .with_virtual_hosted_style_request(settings.virtual_hosted_style)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_client_options(options)
-        .with_retry(retries())
+        .with_retry(retries(settings.limits))
         .build()
         .map_err(|source| StoreError::explain("open", &format!("s3 bucket {}", settings.bucket), source))
 }
 
 pub(super) fn gcs(settings: &GcsSettings) -> Result<GoogleCloudStorage, StoreError> {
     require(&settings.bucket, "gcs", "bucket_name")?;
-    let plain = settings.endpoint.starts_with("http://");
+    let (plain, limits) = (settings.endpoint.starts_with("http://"), RequestLimits::default());
     let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(&settings.bucket)
-        .with_client_options(client_options().with_allow_http(plain))
-        .with_retry(retries());
+        .with_client_options(client_options(limits).with_allow_http(plain))
+        .with_retry(retries(limits));
     if !settings.endpoint.is_empty() {
         builder = builder.with_base_url(&settings.endpoint);
     }
@@ -87,12 +84,12 @@ pub(super) fn gcs(settings: &GcsSettings) -> Result<GoogleCloudStorage, StoreErr
 pub(super) fn azure(settings: &AzureSettings) -> Result<MicrosoftAzure, StoreError> {
     require(&settings.container, "azure", "container_name")?;
     require(&settings.account, "azure", "storage_account_name")?;
-    let plain = settings.endpoint.starts_with("http://");
+    let (plain, limits) = (settings.endpoint.starts_with("http://"), RequestLimits::default());
     let mut builder = MicrosoftAzureBuilder::from_env()
         .with_account(&settings.account)
         .with_container_name(&settings.container)
-        .with_client_options(client_options().with_allow_http(plain))
-        .with_retry(retries());
+        .with_client_options(client_options(limits).with_allow_http(plain))
+        .with_retry(retries(limits));
     if !settings.key.is_empty() {
         builder = builder.with_access_key(&settings.key);
     }
@@ -104,16 +101,16 @@ pub(super) fn azure(settings: &AzureSettings) -> Result<MicrosoftAzure, StoreErr
     })
 }
 
-fn client_options() -> ClientOptions {
+fn client_options(limits: RequestLimits) -> ClientOptions {
     // Clients are built without a provider of their own; whoever comes first decides for the process, and all of ours
     // decide for ring, so an earlier installation is the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     ClientOptions::new()
-        .with_connect_timeout(CONNECT_TIMEOUT)
-        .with_timeout(REQUEST_TIMEOUT)
+        .with_connect_timeout(limits.connect_timeout)
+        .with_timeout(limits.request_timeout)
 }
 
-fn retries() -> RetryConfig {
+fn retries(limits: RequestLimits) -> RetryConfig {
     let backoff = BackoffConfig {
         init_backoff: Duration::from_millis(50),
         max_backoff: Duration::from_secs(5),
@@ -121,8 +118,8 @@ fn retries() -> RetryConfig {
     };
     RetryConfig {
         backoff,
-        max_retries: MAX_RETRIES,
-        retry_timeout: RETRY_TIMEOUT,
+        max_retries: limits.max_retries,
+        retry_timeout: limits.retry_timeout,
     }
 }
 
@@ -141,12 +138,7 @@ fn endpoint_url(endpoint: &str, insecure: bool) -> Option<String> {
 }
 
 fn certificates(file: &Path) -> Result<Vec<Certificate>, StoreError> {
-    let pem = std::fs::read(file).map_err(|source| StoreError::Folder {
-        folder: file.to_owned(),
-        source,
-    })?;
-    Certificate::from_pem_bundle(&pem)
-        .map_err(|source| StoreError::explain("read the CA in", &file.display(), source))
+    Certificate::from_pem_bundle(&read(file)?).map_err(|error| StoreError::file(file, error))
 }
 
 fn require(value: &str, store: &str, key: &'static str) -> Result<(), StoreError> {

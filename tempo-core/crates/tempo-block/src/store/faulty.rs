@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
 use super::Store;
@@ -31,7 +31,7 @@ pub enum Fault {
     ConditionIgnored,
 }
 
-/// Decides over every request; a decision that takes its time is latency.
+/// Decides over every request, each part of an upload among them; a decision that takes its time is latency.
 #[async_trait]
 pub trait Faults: fmt::Debug + Send + Sync + 'static {
     /// Called before a request is made.
@@ -123,12 +123,12 @@ impl ObjectStore for Faulty {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.around(
-            Operation::Put,
-            location,
-            self.inner.put_multipart_opts(location, options),
-        )
-        .await
+        let begun = self.inner.put_multipart_opts(location, options);
+        Ok(Box::new(FaultyUpload {
+            inner: self.around(Operation::Put, location, begun).await?,
+            store: self.clone(),
+            path: location.clone(),
+        }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -169,6 +169,34 @@ impl ObjectStore for Faulty {
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.around(Operation::Copy, to, self.inner.copy_opts(from, to, options))
+            .await
+    }
+}
+
+/// An upload whose parts fail as [`Faults`] says; of a torn part nothing arrives.
+#[derive(Debug)]
+struct FaultyUpload {
+    inner: Box<dyn MultipartUpload>,
+    store: Faulty,
+    path: Path,
+}
+
+#[async_trait]
+impl MultipartUpload for FaultyUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        let part = self.inner.put_part(data);
+        let (store, path) = (self.store.clone(), self.path.clone());
+        Box::pin(async move { store.around(Operation::Put, &path, part).await })
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let completed = self.inner.complete();
+        self.store.around(Operation::Put, &self.path, completed).await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.store
+            .around(Operation::Delete, &self.path, self.inner.abort())
             .await
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 use tempo_runtime::Clock;
 
@@ -22,11 +23,11 @@ use super::Store;
 /// A kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// An object, or a first part of one, is written.
+    /// An object or a part of one is written, or an upload in parts is begun, completed or aborted.
     Put,
     /// An object, a range of it, or its metadata is read.
     Get,
-    /// Objects are listed.
+    /// Objects are listed; one listing counts once, however many pages it has.
     List,
     /// An object is deleted.
     Delete,
@@ -178,6 +179,24 @@ impl Metered {
     pub fn new(inner: Store, metrics: Arc<StoreMetrics>) -> Self {
         Self { inner, metrics }
     }
+
+    /// Counts a listing when its first objects are there.
+    fn listing(
+        &self,
+        objects: BoxStream<'static, Result<ObjectMeta>>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let metrics = Arc::clone(&self.metrics);
+        let counted = async move {
+            let begun = metrics.begin();
+            let mut objects = objects.peekable();
+            match Pin::new(&mut objects).peek().await {
+                Some(first) => metrics.record(Operation::List, begun, first, |_| 0),
+                None => metrics.record(Operation::List, begun, &Ok(()), |()| 0),
+            }
+            objects
+        };
+        futures::stream::once(counted).flatten().boxed()
+    }
 }
 
 impl fmt::Display for Metered {
@@ -204,7 +223,11 @@ impl ObjectStore for Metered {
         let begun = self.metrics.begin();
         let result = self.inner.put_multipart_opts(location, options).await;
         self.metrics.record(Operation::Put, begun, &result, |_| 0);
-        result
+        let metrics = Arc::clone(&self.metrics);
+        Ok(Box::new(MeteredUpload {
+            inner: result?,
+            metrics,
+        }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -239,8 +262,7 @@ impl ObjectStore for Metered {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.metrics.record(Operation::List, None, &Ok(()), |()| 0);
-        self.inner.list(prefix)
+        self.listing(self.inner.list(prefix))
     }
 
     fn list_with_offset(
@@ -248,8 +270,7 @@ impl ObjectStore for Metered {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.metrics.record(Operation::List, None, &Ok(()), |()| 0);
-        self.inner.list_with_offset(prefix, offset)
+        self.listing(self.inner.list_with_offset(prefix, offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -263,6 +284,41 @@ impl ObjectStore for Metered {
         let begun = self.metrics.begin();
         let result = self.inner.copy_opts(from, to, options).await;
         self.metrics.record(Operation::Copy, begun, &result, |()| 0);
+        result
+    }
+}
+
+/// An upload whose parts are counted.
+#[derive(Debug)]
+struct MeteredUpload {
+    inner: Box<dyn MultipartUpload>,
+    metrics: Arc<StoreMetrics>,
+}
+
+#[async_trait]
+impl MultipartUpload for MeteredUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        let bytes = data.content_length() as u64;
+        let (part, metrics) = (self.inner.put_part(data), Arc::clone(&self.metrics));
+        Box::pin(async move {
+            let begun = metrics.begin();
+            let result = part.await;
+            metrics.record(Operation::Put, begun, &result, |()| bytes);
+            result
+        })
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let begun = self.metrics.begin();
+        let result = self.inner.complete().await;
+        self.metrics.record(Operation::Put, begun, &result, |_| 0);
+        result
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        let begun = self.metrics.begin();
+        let result = self.inner.abort().await;
+        self.metrics.record(Operation::Put, begun, &result, |()| 0);
         result
     }
 }

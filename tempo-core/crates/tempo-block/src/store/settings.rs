@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Which store, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,10 +39,48 @@ pub struct S3Settings {
     pub insecure: bool,
     /// `bucket.endpoint` in place of `endpoint/bucket`.
     pub virtual_hosted_style: bool,
+    /// Whom to trust, and as whom to be known.
+    pub tls: TlsSettings,
+    /// How long requests may take.
+    pub limits: RequestLimits,
+}
+
+/// TLS towards a store.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsSettings {
     /// A PEM file with the CA that signed the server's certificate.
     pub ca_file: Option<PathBuf>,
+    /// PEM files with the certificate, and with the key, by which the server knows this client.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
+    /// Refuse TLS 1.2; older versions are never spoken.
+    pub only_tls_1_3: bool,
     /// Accept any certificate: for trying things out only.
     pub skip_certificate_check: bool,
+}
+
+/// How long requests to a store may take, and how often they are made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// To connect.
+    pub connect_timeout: Duration,
+    /// For one attempt with its body.
+    pub request_timeout: Duration,
+    /// Attempts after the first. Only what may safely be repeated is.
+    pub max_retries: usize,
+    /// No attempt begins later after the first.
+    pub retry_timeout: Duration,
+}
+
+impl Default for RequestLimits {
+    /// 5 s, 30 s, 5 retries within a minute.
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(30),
+            max_retries: 5,
+            retry_timeout: Duration::from_mins(1),
+        }
+    }
 }
 
 /// How requests to S3 are signed.

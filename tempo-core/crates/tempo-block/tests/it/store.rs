@@ -1,105 +1,23 @@
-//! One contract for every store, and what users are told when theirs does not fulfil it.
+//! One contract for every store, and what users are told when theirs does not fulfil it. Real servers: `e2e`.
+
+mod contract;
+mod uploads;
 
 use std::net::SocketAddr;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{Error, GetOptions, ObjectStoreExt, PutMode};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tempo_block::store::faulty::{Fault, Faults, Faulty};
 use tempo_block::store::metered::{Metered, Operation, StoreMetrics};
 use tempo_block::store::{Problem, S3Credentials, S3Settings, Settings, Store, open, probe};
-use tempo_model::TenantId;
 use tempo_runtime::Environment;
 
-/// Everything that the engine relies on.
-async fn contract(store: &Store) {
-    let path = |name: &str| Path::from("single-tenant/log").join(name);
-    let create = |name: &str, bytes: &'static str| {
-        let (store, path) = (Arc::clone(store), path(name));
-        async move { store.put_opts(&path, bytes.into(), PutMode::Create.into()).await }
-    };
-    create("a", "first").await.unwrap();
-    let again = create("a", "second").await.unwrap_err();
-    assert!(
-        matches!(again, Error::AlreadyExists { .. } | Error::Precondition { .. }),
-        "{again}"
-    );
-    assert_eq!(read(store, &path("a")).await, "first");
-
-    let racers = futures::future::join_all((0..8).map(|_| create("raced", "x"))).await;
-    assert_eq!(
-        racers.iter().filter(|result| result.is_ok()).count(),
-        1,
-        "one create wins"
-    );
-
-    assert!(matches!(
-        store.get(&path("missing")).await,
-        Err(Error::NotFound { .. })
-    ));
-    store.put(&path("a"), "overwritten".into()).await.unwrap();
-    assert_eq!(store.get_range(&path("a"), 4..8).await.unwrap(), "writ");
-    let suffix = GetOptions {
-        range: Some(object_store::GetRange::Suffix(3)),
-        ..GetOptions::default()
-    };
-    assert_eq!(
-        store
-            .get_opts(&path("a"), suffix)
-            .await
-            .unwrap()
-            .bytes()
-            .await
-            .unwrap(),
-        "ten"
-    );
-
-    store
-        .put(&Path::from("_streams/log/x"), "x".into())
-        .await
-        .unwrap();
-    for name in ["b", "c", "d"] {
-        create(name, "x").await.unwrap();
-    }
-    let folder = Path::from("single-tenant/log");
-    let listed: Vec<_> = store
-        .list_with_offset(Some(&folder), &path("b"))
-        .try_collect()
-        .await
-        .unwrap();
-    let mut names: Vec<_> = listed
-        .iter()
-        .filter_map(|object| object.location.filename())
-        .collect();
-    names.sort_unstable();
-    assert_eq!(names, ["c", "d", "raced"]);
-    let tenants = store.list_with_delimiter(None).await.unwrap().common_prefixes;
-    assert!(tenants.contains(&Path::from("single-tenant")), "{tenants:?}");
-
-    let known = tempo_block::store::tenants(store).await.unwrap();
-    assert_eq!(
-        known,
-        [TenantId::single()],
-        "folders that are no tenant's are left out"
-    );
-
-    store.delete(&path("b")).await.unwrap();
-    assert!(matches!(
-        store.head(&path("b")).await,
-        Err(Error::NotFound { .. })
-    ));
-    probe(&Environment::system(), &**store).await.unwrap();
-}
-
-async fn read(store: &Store, path: &Path) -> Bytes {
-    store.get(path).await.unwrap().bytes().await.unwrap()
-}
+use contract::{contract, read};
 
 const KEY: &str = "AKEXAMPLE";
 const SECRET: &str = "secret-example";
@@ -167,13 +85,20 @@ async fn memory_fulfils_the_contract() {
 #[tokio::test]
 async fn a_local_folder_fulfils_the_contract() {
     let dir = tempfile::tempdir().unwrap();
-    contract(
-        &open(&Settings::Local {
-            folder: dir.path().join("new/folder"),
-        })
-        .unwrap(),
-    )
-    .await;
+    let folder = dir.path().join("new/folder");
+    let settings = Settings::Local {
+        folder: folder.clone(),
+    };
+    contract(&open(&settings).unwrap()).await;
+    // What was uploaded and dropped is cleared up in the background.
+    let staged = || {
+        let files = std::fs::read_dir(folder.join("single-tenant/log")).unwrap();
+        let mut names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.find(|name| name.contains("dropped"))
+    };
+    while staged().is_some() {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -224,6 +149,34 @@ impl Faults for Always {
             Fault::None
         }
     }
+}
+
+/// Whatever goes wrong when a store is looked at, it is not taken for one that works.
+#[tokio::test]
+async fn a_store_that_fails_is_not_taken_for_one_that_works() {
+    for fault in [Fault::Refused, Fault::AnswerLost, Fault::Torn] {
+        let faults = Arc::new(Always(fault));
+        let store = Faulty::new(open(&Settings::Memory).unwrap(), faults);
+        let error = probe(&Environment::system(), &store).await.unwrap_err();
+        assert_eq!(error.problem(), Some(Problem::Other), "{error}");
+        assert!(error.to_string().contains("injected fault"), "{error}");
+    }
+}
+
+/// Latency changes nothing but the time.
+#[tokio::test(start_paused = true)]
+async fn a_slow_store_fulfils_the_contract() {
+    #[derive(Debug)]
+    struct Slow;
+    #[async_trait]
+    impl Faults for Slow {
+        async fn before(&self, _: Operation, _: &Path) -> Fault {
+            tokio::time::sleep(std::time::Duration::from_secs(7)).await;
+            Fault::None
+        }
+    }
+    let store: Store = Arc::new(Faulty::new(open(&Settings::Memory).unwrap(), Arc::new(Slow)));
+    contract(&store).await;
 }
 
 #[tokio::test]
