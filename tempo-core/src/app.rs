@@ -123,7 +123,7 @@ impl App {
         limit_metrics::register(&limits, &base.metrics);
         let http = HttpServers::start(base.shown(&limits), &base.requests).await?;
         store::wait_for(&base.environment, &opened, &base.readiness).await;
-        let parts = base.parts(&opened, &limits);
+        let parts = base.parts(&opened, &limits).await;
         let started = Roles::start(parts, base.end.clone()).await?;
         let mut app = Self {
             doors: Doors::default(),
@@ -257,15 +257,28 @@ impl Base {
         Ok(limits)
     }
 
-    fn parts<'a>(&'a self, store: &Store, limits: &'a TenantLimits) -> Parts<'a> {
+    async fn parts<'a>(&'a self, store: &Store, limits: &'a TenantLimits) -> Parts<'a> {
         Parts {
             environment: &self.environment,
             config: &self.config,
             target: self.target,
-            reader: Reader::new(self.environment.clone(), Arc::clone(store)),
+            reader: self.reader(store).await,
             limits,
             metrics: &self.metrics,
             readiness: &self.readiness,
+        }
+    }
+
+    /// Reads blocks, with a cache where queries are executed.
+    async fn reader(&self, store: &Store) -> Reader {
+        let reader = Reader::new(self.environment.clone(), Arc::clone(store));
+        if !self.target.plays(Target::Querier) {
+            return reader;
+        }
+        let settings = &self.config.storage.trace.block_cache;
+        Reader {
+            cache: store::block_cache(&self.environment, settings).await,
+            ..reader
         }
     }
 

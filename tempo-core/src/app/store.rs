@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tempo_block::read::{BlockCache, CacheSettings, DiskCacheSettings};
 use tempo_block::store::{
     self, AzureSettings, GcsSettings, RequestLimits, S3Credentials, S3Settings, Settings, Store, StoreError,
     TlsSettings,
@@ -122,6 +123,30 @@ fn with_scheme(endpoint: &str, insecure: bool) -> String {
     }
     let scheme = if insecure { "http" } else { "https" };
     format!("{scheme}://{endpoint}")
+}
+
+/// What queries keep of blocks. A folder that cannot be used is said, and done without.
+pub async fn block_cache(environment: &Environment, settings: &tempo_config::BlockCache) -> BlockCache {
+    let third = settings.memory_bytes / 3;
+    let in_memory = BlockCache::new(CacheSettings {
+        metadata_bytes: third,
+        chunk_bytes: third,
+        decoded_bytes: third,
+    });
+    let Some(folder) = file(&settings.disk_path) else {
+        return in_memory;
+    };
+    let on_disk = DiskCacheSettings {
+        folder,
+        max_bytes: settings.disk_bytes,
+    };
+    match in_memory.clone().with_disk(environment, on_disk).await {
+        Ok(cache) => cache,
+        Err(error) => {
+            tracing::warn!(%error, "storage.trace.block_cache.disk_path has no effect");
+            in_memory
+        }
+    }
 }
 
 /// Looks at the store until it works. Until then the process is not ready and says why; it does not end, as a bucket

@@ -29,7 +29,7 @@ use tempo_model::{TenantId, TraceId};
 use tempo_runtime::Environment;
 use tempo_traceql::columns::{Dictionary, Field, SpanBatch, TraceRow};
 
-pub use cache::{BlockCache, CacheSettings};
+pub use cache::{BlockCache, CacheSettings, DiskCacheError, DiskCacheSettings};
 pub use error::ReadError;
 pub use evaluate::{Wanted, Work, evaluate};
 pub use memory::{MemoryBudget, MemoryPermit};

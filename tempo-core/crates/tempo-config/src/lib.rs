@@ -33,6 +33,6 @@ pub use sections::{
     Receivers, Ring, Server, Sync, TlsFiles, UsageReport,
 };
 pub use storage::{
-    AzureStorage, Backend, GcsStorage, LocalStorage, S3Storage, Storage, TraceStorage, WalStorage,
+    AzureStorage, Backend, BlockCache, GcsStorage, LocalStorage, S3Storage, Storage, TraceStorage, WalStorage,
 };
 pub use tree::{masked, merge, without_defaults};

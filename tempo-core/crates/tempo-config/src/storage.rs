@@ -26,8 +26,33 @@ pub struct TraceStorage {
     pub azure: AzureStorage,
     /// The write-ahead log of ingesters.
     pub wal: WalStorage,
+    /// What is kept of blocks close to queries. Not in upstream, whose caches are servers of their own.
+    pub block_cache: BlockCache,
     /// How often upstream polls for blocks. Read and ignored: the commit log shows a block after one GET.
     pub blocklist_poll: Option<crate::GoDuration>,
+}
+
+/// `storage.trace.block_cache`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BlockCache {
+    /// Bytes of memory: a third each for metadata, column chunks, and what is decoded of them.
+    pub memory_bytes: u64,
+    /// A folder of a local disk that outlives the process, or not; none when empty.
+    pub disk_path: String,
+    /// What the folder's files may take, in bytes.
+    pub disk_bytes: u64,
+}
+
+impl Default for BlockCache {
+    /// 192 MB of memory, no disk; 1 GB of it where a folder is given.
+    fn default() -> Self {
+        Self {
+            memory_bytes: 192 << 20,
+            disk_path: String::new(),
+            disk_bytes: 1 << 30,
+        }
+    }
 }
 
 /// The kinds of store.

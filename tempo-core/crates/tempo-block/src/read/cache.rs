@@ -1,5 +1,8 @@
-//! What is kept in memory of blocks: decoded metadata, the bytes of column chunks, and what of them is decoded once for
-//! many queries. All are limited by bytes.
+//! What is kept of blocks: decoded metadata, the bytes of column chunks, and what of them is decoded once for many queries
+//! in memory, and, where there is a folder for it, what was read from the store on a local disk (`disk`). Each is limited
+//! by bytes.
+
+mod disk;
 
 use std::any::Any;
 use std::fmt;
@@ -8,13 +11,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use moka::future::Cache;
+use tempo_runtime::Environment;
 use ulid::Ulid;
 
+pub use disk::{DiskCacheError, DiskCacheSettings};
+
+use self::disk::DiskCache;
+pub(crate) use self::disk::DiskKey;
 use super::ReadError;
 use super::parquet::{TraceTable, Words};
 use crate::layout::BlockFile;
 
-/// How much is kept.
+/// How much is kept in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheSettings {
     /// Bytes of decoded footers, trace tables and catalogues.
@@ -75,6 +83,7 @@ pub struct BlockCache {
     chunks: Cache<ChunkKey, Bytes>,
     /// Asked where nothing may wait.
     decoded: moka::sync::Cache<ChunkKey, Kept>,
+    disk: Option<Arc<DiskCache>>,
 }
 
 impl fmt::Debug for BlockCache {
@@ -84,6 +93,7 @@ impl fmt::Debug for BlockCache {
             .field("metadata_bytes", &self.metadata.weighted_size())
             .field("chunk_bytes", &self.chunks.weighted_size())
             .field("decoded_bytes", &self.decoded.weighted_size())
+            .field("disk_bytes", &self.disk.as_ref().map(|disk| disk.bytes()))
             .finish_non_exhaustive()
     }
 }
@@ -107,6 +117,34 @@ impl BlockCache {
                 .max_capacity(settings.decoded_bytes)
                 .weigher(|_, kept: &Kept| (kept.memory() as u32).saturating_add(ENTRY))
                 .build(),
+            disk: None,
+        }
+    }
+
+    /// The same, with what is in a folder and will be.
+    pub async fn with_disk(
+        self,
+        environment: &Environment,
+        settings: DiskCacheSettings,
+    ) -> Result<Self, DiskCacheError> {
+        Ok(Self {
+            disk: Some(DiskCache::open(environment, settings).await?),
+            ..self
+        })
+    }
+
+    /// What the disk has of ranges, each with the checksum that it must have.
+    pub(crate) async fn on_disk(&self, wanted: Vec<(DiskKey, u32)>) -> Vec<Option<Bytes>> {
+        match &self.disk {
+            Some(disk) => disk.get(wanted).await,
+            None => vec![None; wanted.len()],
+        }
+    }
+
+    /// Keeps what was read from the store on disk.
+    pub(crate) fn keep_on_disk(&self, pieces: impl IntoIterator<Item = (DiskKey, Bytes)>) {
+        if let Some(disk) = &self.disk {
+            disk.keep(pieces.into_iter().collect());
         }
     }
 

@@ -2,6 +2,8 @@
 
 mod cost;
 mod damage;
+mod disk;
+mod permits;
 mod rows;
 mod same;
 

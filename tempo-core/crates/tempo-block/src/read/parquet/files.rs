@@ -15,7 +15,7 @@ use super::traces::{TraceTable, TracesFile};
 use crate::catalogue::Catalogue;
 use crate::layout::BlockFile;
 use crate::meta::{BlockMeta, FileMeta};
-use crate::read::cache::{ChunkKey, Kept};
+use crate::read::cache::{ChunkKey, DiskKey, Kept};
 use crate::read::{ReadError, ReadStatistics, Reader};
 
 /// In the place of a leaf's number: the row group of `traces.parquet`.
@@ -39,7 +39,6 @@ pub(super) struct FoundTrace {
 
 /// Bytes to be read, with the checksum that they must have.
 struct Piece {
-    key: ChunkKey,
     range: Range<u64>,
     checksum: u32,
 }
@@ -49,7 +48,7 @@ impl Files {
     pub(super) async fn spans(&self) -> Result<Arc<SpansFile>, ReadError> {
         let (path, file) = (self.path(BlockFile::Spans), self.meta.spans_file);
         let open = async {
-            let tail = self.read_end(&path, file).await?;
+            let tail = self.read_end(BlockFile::Spans, file).await?;
             let decode = {
                 let path = path.clone();
                 move || SpansFile::decode(path, tail, file.bytes)
@@ -68,7 +67,7 @@ impl Files {
     pub(super) async fn traces(&self) -> Result<Arc<TracesFile>, ReadError> {
         let (path, file) = (self.path(BlockFile::Traces), self.meta.traces_file);
         let open = async {
-            let tail = self.read_end(&path, file).await?;
+            let tail = self.read_end(BlockFile::Traces, file).await?;
             let opened = TracesFile::decode(path.clone(), tail, file.bytes)?;
             let memory = opened.memory();
             Ok((opened, memory))
@@ -83,7 +82,9 @@ impl Files {
     pub(super) async fn catalogue(&self) -> Result<Arc<Catalogue>, ReadError> {
         let path = self.path(BlockFile::Catalogue);
         let open = async {
-            let bytes = self.read_end(&path, self.meta.catalogue_file).await?;
+            let bytes = self
+                .read_end(BlockFile::Catalogue, self.meta.catalogue_file)
+                .await?;
             let decoded = Catalogue::decode(&bytes);
             let catalogue = decoded.map_err(|source| ReadError::Catalogue {
                 file: path.clone(),
@@ -107,13 +108,13 @@ impl Files {
     ) -> Result<Vec<Bytes>, ReadError> {
         let (group, contents) = file.row_group(row_group)?;
         let piece = |leaf: &LeafNumber| {
-            Some(Piece {
-                key: self.key(row_group, *leaf as u32),
+            let piece = Piece {
                 range: chunk_range(group.columns().get(*leaf)?),
                 checksum: *contents.checksums.get(*leaf)?,
-            })
+            };
+            Some((self.key(row_group, *leaf as u32), piece))
         };
-        self.pieces(&file.path, leaves.iter().filter_map(piece).collect())
+        self.pieces(BlockFile::Spans, leaves.iter().filter_map(piece).collect())
             .await
     }
 
@@ -134,11 +135,11 @@ impl Files {
         let (spans, traces) = (self.spans().await?, self.traces().await?);
         let (_, contents) = spans.row_group(row_group)?;
         let piece = Piece {
-            key: self.key(row_group, TRACE_TABLE),
             range: traces.row_group_range(row_group)?,
             checksum: contents.trace_table_checksum,
         };
-        let bytes = self.pieces(&traces.path, vec![piece]).await?.pop();
+        let pieces = vec![(self.key(row_group, TRACE_TABLE), piece)];
+        let bytes = self.pieces(BlockFile::Traces, pieces).await?.pop();
         Ok(bytes.unwrap_or_default())
     }
 
@@ -185,51 +186,73 @@ impl Files {
     }
 
     /// The metadata at the end of a file, or all of a file that has none.
-    pub(super) async fn read_end(&self, path: &Path, file: FileMeta) -> Result<Bytes, ReadError> {
-        let length = if file.footer_bytes == 0 {
-            file.bytes
+    pub(super) async fn read_end(&self, file: BlockFile, meta: FileMeta) -> Result<Bytes, ReadError> {
+        let length = if meta.footer_bytes == 0 {
+            meta.bytes
         } else {
-            file.footer_bytes
+            meta.footer_bytes
         };
-        let start = file.bytes.checked_sub(length);
-        let start = start
-            .ok_or_else(|| ReadError::damaged(path, 0, "the log says that its end is longer than it"))?;
-        let mut read = self
-            .fetch(path, std::slice::from_ref(&(start..file.bytes)))
-            .await?;
-        let bytes = read.pop().unwrap_or_default();
-        check(path, start, &bytes, file.crc32c)?;
-        Ok(bytes)
+        let start = meta.bytes.checked_sub(length).ok_or_else(|| {
+            ReadError::damaged(&self.path(file), 0, "the log says that its end is longer than it")
+        })?;
+        let end = Piece {
+            range: start..meta.bytes,
+            checksum: meta.crc32c,
+        };
+        let read = self.checked(file, vec![end]).await?.pop();
+        Ok(read.unwrap_or_default())
     }
 
-    async fn pieces(&self, path: &Path, pieces: Vec<Piece>) -> Result<Vec<Bytes>, ReadError> {
+    /// Chunks, from memory as far as they are there.
+    async fn pieces(&self, file: BlockFile, pieces: Vec<(ChunkKey, Piece)>) -> Result<Vec<Bytes>, ReadError> {
         let cache = &self.reader.cache;
         let mut found = vec![Bytes::new(); pieces.len()];
-        let mut missing = Vec::new();
-        for (place, piece) in pieces.iter().enumerate() {
-            match cache.chunk(piece.key).await {
-                Some(bytes) => {
-                    self.statistics.cached(bytes.len());
-                    if let Some(found) = found.get_mut(place) {
-                        *found = bytes;
-                    }
-                }
-                None => missing.push((place, piece)),
+        let (mut places, mut missing) = (Vec::new(), Vec::new());
+        for (place, (key, piece)) in found.iter_mut().zip(pieces) {
+            if let Some(bytes) = cache.chunk(key).await {
+                self.statistics.cached(bytes.len());
+                *place = bytes;
+            } else {
+                places.push((key, place));
+                missing.push(piece);
             }
         }
-        if missing.is_empty() {
-            return Ok(found);
-        }
-        let ranges: Vec<Range<u64>> = missing.iter().map(|(_, piece)| piece.range.clone()).collect();
-        let read = self.fetch(path, &ranges).await?;
-        for ((place, piece), bytes) in missing.into_iter().zip(read) {
-            check(path, piece.range.start, &bytes, piece.checksum)?;
-            cache.keep_chunk(piece.key, &bytes).await;
-            if let Some(found) = found.get_mut(place) {
-                *found = bytes;
-            }
+        for ((key, place), bytes) in places.into_iter().zip(self.checked(file, missing).await?) {
+            cache.keep_chunk(key, &bytes).await;
+            *place = bytes;
         }
         Ok(found)
+    }
+
+    /// Bytes that have their checksums, from disk as far as they are there, else with one request to the store.
+    async fn checked(&self, file: BlockFile, pieces: Vec<Piece>) -> Result<Vec<Bytes>, ReadError> {
+        let (cache, path) = (&self.reader.cache, self.path(file));
+        let key = |piece: &Piece| DiskKey {
+            block: self.meta.id,
+            file,
+            start: piece.range.start,
+            length: piece.range.end.saturating_sub(piece.range.start),
+        };
+        let wanted = pieces.iter().map(|piece| (key(piece), piece.checksum));
+        let mut found = cache.on_disk(wanted.collect()).await;
+        let (mut places, mut missing) = (Vec::new(), Vec::new());
+        for (place, piece) in found.iter_mut().zip(&pieces) {
+            if let Some(bytes) = place {
+                self.statistics.cached(bytes.len());
+            } else {
+                missing.push(piece.range.clone());
+                places.push((place, piece));
+            }
+        }
+        if !missing.is_empty() {
+            let read = self.fetch(&path, &missing).await?;
+            for ((place, piece), bytes) in places.into_iter().zip(read) {
+                check(&path, piece.range.start, &bytes, piece.checksum)?;
+                cache.keep_on_disk([(key(piece), bytes.clone())]);
+                *place = Some(bytes);
+            }
+        }
+        Ok(found.into_iter().map(Option::unwrap_or_default).collect())
     }
 
     async fn fetch(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, ReadError> {

@@ -67,7 +67,7 @@ impl ParquetBlock {
 
 async fn footer(files: &Files, file: BlockFile, meta: FileMeta) -> Result<ParquetMetaData, ReadError> {
     let path = files.path(file);
-    let tail = files.read_end(&path, meta).await?;
+    let tail = files.read_end(file, meta).await?;
     let start = meta.bytes.saturating_sub(tail.len() as u64);
     let decode = || {
         let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
