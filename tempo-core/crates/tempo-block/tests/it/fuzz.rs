@@ -2,18 +2,21 @@
 //! Whole blocks have tests of their own (`read`).
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use object_store::ObjectStoreExt;
+use futures::TryStreamExt;
+use object_store::path::Path as ObjectPath;
+use object_store::{ObjectStore, ObjectStoreExt};
 use proptest::prelude::*;
 use tempo_block::catalogue::Catalogue;
 use tempo_block::layout::{LogFile, log_folder, tenant_folder};
-use tempo_block::log::CommitLog;
+use tempo_block::log::{CommitLog, Transaction};
 use tempo_block::store::{Settings, open};
 use tempo_block::wal::{self, Record, RecordSink, Wal};
 use tempo_model::TenantId;
 use tempo_runtime::{Environment, FileSystem, MemoryFiles};
 use tempo_traceql::ast::Scope;
+use ulid::Ulid;
 
 use crate::edits::edited;
 
@@ -41,6 +44,50 @@ fn catalogue() -> Vec<u8> {
     catalogue.encode().unwrap()
 }
 
+/// The objects of a log with entries before and behind a checkpoint, and what it says.
+struct SoundLog {
+    objects: Vec<(ObjectPath, Vec<u8>)>,
+    says: serde_json::Value,
+}
+
+static LOG: LazyLock<SoundLog> = LazyLock::new(|| {
+    on_runtime(async {
+        let store = open(&Settings::Memory).unwrap();
+        let log = CommitLog::open(&Environment::simulated(1, NOW), &store, &TenantId::single())
+            .await
+            .unwrap();
+        for id in 1..=4_u128 {
+            let condemned = Transaction {
+                condemn: vec![Ulid::from(id)],
+                ..Transaction::default()
+            };
+            log.commit(condemned).await.unwrap();
+            if id == 3 {
+                log.checkpoint().await.unwrap();
+            }
+        }
+        let mut objects = Vec::new();
+        for object in store.list(None).try_collect::<Vec<_>>().await.unwrap() {
+            let content = store.get(&object.location).await.unwrap().bytes().await.unwrap();
+            objects.push((object.location, content.to_vec()));
+        }
+        SoundLog {
+            objects,
+            says: said(&log),
+        }
+    })
+});
+
+fn said(log: &CommitLog) -> serde_json::Value {
+    let snapshot = log.snapshot();
+    serde_json::json!([snapshot.position, snapshot.state])
+}
+
+fn on_runtime<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.unwrap().block_on(work)
+}
+
 struct Ignored;
 
 impl RecordSink for Ignored {
@@ -49,11 +96,7 @@ impl RecordSink for Ignored {
 
 /// What replay gives of one segment with this content.
 fn replay(segment: &[u8]) -> Vec<Record> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    on_runtime(async {
         let disk = MemoryFiles::default();
         let path = Path::new("/wal/01KAV9FT0028T5CY4GNF6YY4HM-0000000000.wal");
         disk.open_append(path).unwrap().append(segment).unwrap();
@@ -92,8 +135,7 @@ proptest! {
 
     #[test]
     fn fuzz_log_entry(entry in edited(fixture("log-v1"))) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let opened = runtime.block_on(async {
+        let opened = on_runtime(async {
             let store = open(&Settings::Memory).unwrap();
             let tenant = TenantId::single();
             let path = log_folder(&tenant_folder(&tenant)).join(LogFile::Entry(1).name());
@@ -103,6 +145,29 @@ proptest! {
         match opened {
             Ok(position) => prop_assert!(position == 1 && fixture("log-v1").contains(&entry), "damage was taken"),
             Err(error) => prop_assert!(error.to_string().contains("00000000000000000001.json"), "{}", error),
+        }
+    }
+
+    /// A log of which one object is damaged says what it said before, or names the object.
+    #[test]
+    fn fuzz_log((place, content) in (0..LOG.objects.len()).prop_flat_map(|place| {
+        edited(vec![LOG.objects[place].1.clone()]).prop_map(move |content| (place, content))
+    })) {
+        let opened = on_runtime(async {
+            let store = open(&Settings::Memory).unwrap();
+            for (number, (path, sound)) in LOG.objects.iter().enumerate() {
+                let bytes = if number == place { &content } else { sound };
+                store.put(path, bytes.clone().into()).await.unwrap();
+            }
+            let log = CommitLog::open(&Environment::simulated(1, NOW), &store, &TenantId::single()).await;
+            log.map(|log| said(&log))
+        });
+        match opened {
+            Ok(says) => prop_assert_eq!(&says, &LOG.says),
+            Err(error) => {
+                let name = LOG.objects[place].0.filename().unwrap();
+                prop_assert!(error.to_string().contains(name), "{}: {}", name, error);
+            }
         }
     }
 }

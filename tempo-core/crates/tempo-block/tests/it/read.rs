@@ -3,6 +3,7 @@
 mod cost;
 mod damage;
 mod disk;
+mod fuzz;
 mod permits;
 mod rows;
 mod same;

@@ -19,14 +19,14 @@ use super::{Written, calls, head_of, run, trace_id};
 
 /// Everything that can be asked of a small block.
 #[derive(Debug, PartialEq)]
-struct Answers {
+pub(super) struct Answers {
     traces: Vec<TraceMatch>,
     trace: Vec<ResourceSpans>,
     all: Vec<ResourceSpans>,
     names: usize,
 }
 
-async fn ask(written: &Written) -> Result<Answers, ScanError> {
+pub(super) async fn ask(written: &Written) -> Result<Answers, ScanError> {
     // A reader of its own, so that nothing is cached.
     let reader = Reader::new(written.reader.environment.clone(), Arc::clone(&written.store));
     let block = reader.block(&TenantId::single(), Arc::clone(&written.meta), Arc::default())?;
@@ -63,7 +63,7 @@ impl Written {
     }
 
     /// The files, with what is in them.
-    async fn files(&self) -> Vec<(Path, Vec<u8>)> {
+    pub(super) async fn files(&self) -> Vec<(Path, Vec<u8>)> {
         let mut files = Vec::new();
         for file in BlockFile::ALL {
             let path = file.path(&TenantId::single(), self.meta.id);

@@ -30,6 +30,9 @@ fn reading_waits_for_room_and_gives_it_back() {
         );
         drop(group);
         block.trace(trace_id(42)).await.unwrap();
-        assert!(timeout(LONG, budget.acquire(u64::MAX)).await.is_ok(), "all of it is back");
+        assert!(
+            timeout(LONG, budget.acquire(u64::MAX)).await.is_ok(),
+            "all of it is back"
+        );
     });
 }
