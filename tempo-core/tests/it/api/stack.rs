@@ -12,9 +12,9 @@ use serde_json::Value;
 use tempo_block::compact::{self, Job, Method, Options};
 use tempo_block::log::{CommitLog, Transaction};
 use tempo_block::read::Reader;
+use tempo_block::store::metered::{Metered, StoreMetrics};
 use tempo_block::store::{self, Store};
 use tempo_config::Config;
-use tempo_core::api;
 use tempo_core::commit_logs::CommitLogs;
 use tempo_core::distributor::{self, Distributor};
 use tempo_core::frontend::{self, Frontend};
@@ -24,6 +24,7 @@ use tempo_core::querier::{self, Querier};
 use tempo_core::rpc::peers::{Peer, Peers};
 use tempo_core::rpc::{IngesterApi, QuerierApi};
 use tempo_core::tenancy::{TENANT_HEADER, Tenancy};
+use tempo_core::{api, app};
 use tempo_model::TenantId;
 use tempo_model::json::otlp;
 use tempo_model::proto::trace::ExportTraceServiceRequest;
@@ -37,6 +38,8 @@ use tower::ServiceExt;
 pub(crate) struct Stack {
     pub(crate) environment: Environment,
     pub(crate) store: Store,
+    /// What is asked of the store.
+    pub(crate) requests: Arc<StoreMetrics>,
     pub(crate) ingester: Ingester,
     distributor: Distributor,
     router: Router,
@@ -69,7 +72,9 @@ impl Stack {
     /// All roles, and other ingesters beside the real one.
     pub(crate) async fn with_ingesters(config: &Config, others: Vec<Peer<dyn IngesterApi>>) -> Self {
         let environment = Environment::system().with_files(Arc::new(MemoryFiles::default()));
-        let store = store::open(&store::Settings::Memory).unwrap();
+        let requests = Arc::new(StoreMetrics::default());
+        let memory = store::open(&store::Settings::Memory).unwrap();
+        let store: Store = Arc::new(Metered::new(memory, Arc::clone(&requests)));
         let registry = MetricsRegistry::default();
         let limits = TenantLimits::new(config.overrides.defaults.clone());
         let tenancy = Tenancy {
@@ -87,8 +92,12 @@ impl Stack {
             id: "ingester-0".to_owned(),
             api: Arc::new(ingester.clone()) as Arc<dyn IngesterApi>,
         };
+        let reader = Reader {
+            cache: app::store::block_cache(&environment, &config.storage.trace.block_cache).await,
+            ..Reader::new(environment.clone(), Arc::clone(&store))
+        };
         let querier = Querier::new(
-            Reader::new(environment.clone(), Arc::clone(&store)),
+            reader,
             Peers::fixed([vec![real.clone()], others].concat()),
             querier::Settings::from(config),
         );
@@ -116,6 +125,7 @@ impl Stack {
         Self {
             environment,
             store,
+            requests,
             ingester,
             distributor,
             router: api::router(Arc::new(frontend), tenancy, &api::Settings::from(config)),

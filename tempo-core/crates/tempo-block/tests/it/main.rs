@@ -15,6 +15,7 @@ mod fuzz;
 mod head;
 mod log;
 mod log_model;
+mod log_open;
 mod read;
 mod scan;
 mod store;
