@@ -11,6 +11,8 @@ use tokio::process::{Child, Command};
 
 /// How long an engine may take until it is ready.
 const START_PATIENCE: Duration = Duration::from_mins(1);
+/// How long an answer of `/ready` may take.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two looks at `/ready`; short, as starts are timed by it.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -186,6 +188,8 @@ impl Engine {
                 match self
                     .client
                     .get(format!("http://127.0.0.1:{}/ready", self.ports.http))
+                    // What listens there may be another program, which never answers.
+                    .timeout(ANSWER_PATIENCE)
                     .send()
                     .await
                 {

@@ -93,17 +93,18 @@ pub async fn run(
     };
     let columns = input::columns(&inputs);
     let mut writer = BlockWriter::new(&reader.environment, &reader.store, tenant, columns, of_block)?;
+    // Boxed: what reading and writing hold would be a part of every future that compacts.
     let written = if copies {
-        copy::all(&inputs, &mut writer, &mut pacer).await
+        Box::pin(copy::all(&inputs, &mut writer, &mut pacer)).await
     } else {
-        merge::all(&inputs, options, &mut writer, &mut pacer).await
+        Box::pin(merge::all(&inputs, options, &mut writer, &mut pacer)).await
     };
     match written {
         Ok(()) if writer.is_empty() => {
             writer.abandon().await;
             Ok(None)
         }
-        Ok(()) => Ok(Some(writer.finish().await?)),
+        Ok(()) => Ok(Some(Box::pin(writer.finish()).await?)),
         Err(error) => {
             writer.abandon().await;
             Err(error)
