@@ -163,12 +163,6 @@ async fn an_answer_that_may_lack_something_says_so() {
         api: Arc::new(Silent) as Arc<dyn IngesterApi>,
     };
     let stack = Stack::with_ingesters(&Config::default(), vec![silent]).await;
-    let log = StreamLog::open(&stack.environment, &stack.store).await.unwrap();
-    let open = StreamChange::Open {
-        epoch: Ulid(42),
-        replicas: Vec::new(),
-    };
-    log.commit(open).await.unwrap();
     stack.push(None, &span("shop", 7, 1, None, 1)).await.unwrap();
     // It is missed as long as a stream is open that nobody answers for.
     let log = StreamLog::open(&stack.environment, &stack.store).await.unwrap();
